@@ -63,7 +63,7 @@ const (
 	OpDiff   Op = "diff"   // R ← R: row i minus row i-1; row 0 unchanged
 	OpTotal  Op = "total"  // R, 1 row ← R: sum of all rows
 	OpAppend Op = "append" // X ← X…: the rows of the first source, then of the next; same carrier
-	OpHead   Op = "head"   // X ← X: the first rows(dst) rows
+	OpHead   Op = "head"   // X ← X: rows Int … Int+rows(dst)-1 of the source
 	OpDown   Op = "down"   // X ← X: row i is the source's row i-1; row 0 is zero
 	OpUp     Op = "up"     // X ← X: row i is the source's row i+1; the last is zero
 	OpFill   Op = "fill"   // X ← X of 1 row: every row is that row
