@@ -152,10 +152,10 @@ const (
 
 // Encoding maps a value to an unsigned integer of Bits bits.
 type Encoding struct {
-	Kind string   `json:"kind"`
-	Bits int      `json:"bits"`
-	Lo   string   `json:"lo,omitempty"`    // Offset: value minus Lo
-	Code []string `json:"codes,omitempty"` // Code: position in this list
+	Kind  string   `json:"kind"`
+	Bits  int      `json:"bits"`
+	Lo    string   `json:"lo,omitempty"`    // Offset: value minus Lo
+	Codes []string `json:"codes,omitempty"` // Code: position in this list
 }
 
 // The kinds of Encoding.
