@@ -2,6 +2,7 @@ package ir
 
 import (
 	"slices"
+	"strings"
 
 	"joconde"
 )
@@ -168,8 +169,9 @@ func (p *Program) Inputs() []int {
 
 // table finds a table by owner.table; the empty table if there is none.
 func (p *Program) table(name string) Table {
+	owner, rest, _ := strings.Cut(name, ".") // neither has a point in it
 	for _, t := range p.Tables {
-		if t.QName() == name {
+		if string(t.Owner) == owner && t.Name == rest {
 			return t
 		}
 	}
