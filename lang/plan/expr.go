@@ -6,8 +6,6 @@ import (
 	"joconde/lang/ir"
 )
 
-func column(at int, t ir.Type) ir.Expr { return ir.Expr{Op: "col", Col: at, Type: t} }
-
 // trivial reports whether an expression costs nothing wherever it stands.
 func trivial(e ir.Expr) bool { return e.Op == "col" || e.Op == "lit" }
 
@@ -38,6 +36,18 @@ func renumber(e ir.Expr, cols []int) ir.Expr {
 // over replaces the column references of e by the expressions of a Project.
 func over(e ir.Expr, exprs []ir.Expr) ir.Expr {
 	return substitute(e, func(c ir.Expr) ir.Expr { return exprs[c.Col] })
+}
+
+// maxDepth bounds the expressions that substitution makes, well below what
+// ir.Validate allows, so that a long chain of views stays a valid program.
+const maxDepth = 64
+
+func depth(e ir.Expr) int {
+	deepest := 0
+	for _, a := range e.Args {
+		deepest = max(deepest, depth(a))
+	}
+	return deepest + 1
 }
 
 // uses counts how often e refers to each column.
@@ -78,37 +88,28 @@ func conjuncts(e ir.Expr) []ir.Expr {
 
 // conjunction puts conjuncts together again, each once, in their order.
 func conjunction(list []ir.Expr) ir.Expr {
-	var whole ir.Expr
+	var each []ir.Expr
 	seen := map[string]bool{}
 	for _, e := range list {
-		text := mustJSON(e)
-		if seen[text] {
-			continue
+		if text := mustJSON(e); !seen[text] {
+			seen[text] = true
+			each = append(each, e)
 		}
-		seen[text] = true
-		if len(seen) == 1 {
-			whole = e
-			continue
-		}
-		whole = ir.Expr{
-			Op: "and", Args: []ir.Expr{whole, e}, Pos: whole.Pos,
-			Type: ir.Type{Kind: ir.Bool, Nullable: whole.Type.Nullable || e.Type.Nullable},
-		}
+	}
+	if len(each) == 1 {
+		return each[0]
+	}
+	whole := ir.Expr{Op: "and", Args: each, Type: ir.Type{Kind: ir.Bool}, Pos: each[0].Pos}
+	for _, e := range each {
+		whole.Type.Nullable = whole.Type.Nullable || e.Type.Nullable
 	}
 	return whole
 }
 
-// fixes gives the column that a conjunct fixes to one value, and whether it does.
-func fixes(e ir.Expr) (int, bool) {
-	if e.Op != "eq" || len(e.Args) != 2 {
-		return 0, false
-	}
-	a, b := e.Args[0], e.Args[1]
-	if a.Op == "lit" {
-		a, b = b, a
-	}
-	if a.Op != "col" || b.Op != "lit" || b.Lit == nil || b.Lit.Null {
-		return 0, false
-	}
-	return a.Col, true
+// fixes reports whether a condition holds a column at one value, such as
+// month = 1. ir.UniqueOf derives keys from such conditions where they stand, so
+// rules keep them in a form in which it sees them.
+func fixes(e ir.Expr) bool {
+	return e.Op == "eq" && len(e.Args) == 2 &&
+		(e.Args[0].Op == "col" && e.Args[1].Op == "lit" || e.Args[0].Op == "lit" && e.Args[1].Op == "col")
 }

@@ -24,7 +24,7 @@ func computeEarly(g *graph) {
 	for _, n := range list {
 		if n.local == "" && (n.Op == ir.Project || n.Op == ir.Filter) {
 			for _, e := range n.Exprs {
-				w.look(n, e)
+				w.look(n, e, n.Op == ir.Filter)
 			}
 		}
 	}
@@ -62,26 +62,22 @@ type early struct {
 	shift    map[*node]int       // of joins: how many columns their left input has now
 }
 
-// look finds the largest expressions that can move.
-func (w *early) look(n *node, e ir.Expr) {
-	if trivial(e) || n.Op == ir.Filter && keepsFixed(e) {
+// look finds the largest expressions that can move. condition says that e is a
+// Filter's predicate or a conjunct of it.
+func (w *early) look(n *node, e ir.Expr, condition bool) {
+	if trivial(e) || condition && fixes(e) {
 		return
 	}
-	if r, steps, ok := trace(n.in[0], e); ok {
+	if r, steps, ok := trace(n.in[0], e); ok && !(condition && fixesSome(e)) {
 		w.ask(r, steps)
 		return
 	}
 	for _, a := range e.Args {
-		w.look(n, a)
+		w.look(n, a, condition && e.Op == "and")
 	}
 }
 
-// keepsFixed says that a condition such as month = 1 stays as it is, because
-// uniqueness may rest on it (facts.go). It costs next to nothing on shares.
-func keepsFixed(e ir.Expr) bool {
-	_, ok := fixes(e)
-	return ok
-}
+func fixesSome(e ir.Expr) bool { return slices.ContainsFunc(conjuncts(e), fixes) }
 
 // trace follows all columns of e down from n to one source by one way.
 func trace(n *node, e ir.Expr) (request, []step, bool) {
@@ -167,7 +163,7 @@ func (w *early) edge(consumer, in *node, m moved) moved {
 	base := m.node
 	made := &node{Node: ir.Node{Op: ir.Project, View: in.View, Pos: in.Pos}, in: []*node{base}, local: base.local}
 	for i, c := range base.Columns {
-		made.Exprs = append(made.Exprs, column(i, c.Type))
+		made.Exprs = append(made.Exprs, ir.NewCol(i, c.Type))
 		made.Columns = append(made.Columns, ir.Column{Name: c.Name, Type: c.Type})
 	}
 	for _, r := range requests {
@@ -202,7 +198,7 @@ func (w *early) visit(n *node, m moved, in []moved) moved {
 			break
 		}
 		for i, e := range n.Exprs {
-			m.node.Exprs[i] = w.replace(n, e, in[0].cols)
+			m.node.Exprs[i] = w.replace(n, e, n.Op == ir.Filter, in[0].cols)
 		}
 		if len(w.through[n]) == 0 {
 			break
@@ -210,7 +206,7 @@ func (w *early) visit(n *node, m moved, in []moved) moved {
 		m.node.Columns = slices.Clone(m.node.Columns)
 		for _, r := range w.through[n] {
 			w.at[place{n, r.path, r.text}] = len(m.node.Exprs)
-			m.node.Exprs = append(m.node.Exprs, column(w.where(n.in[0], r.path[1:], r.text), r.expr.Type))
+			m.node.Exprs = append(m.node.Exprs, ir.NewCol(w.where(n.in[0], r.path[1:], r.text), r.expr.Type))
 			m.node.Columns = append(m.node.Columns, ir.Column{Name: "computed", Type: r.expr.Type})
 		}
 	}
@@ -218,18 +214,18 @@ func (w *early) visit(n *node, m moved, in []moved) moved {
 }
 
 // replace decides as look does.
-func (w *early) replace(n *node, e ir.Expr, cols []int) ir.Expr {
-	if trivial(e) || n.Op == ir.Filter && keepsFixed(e) {
+func (w *early) replace(n *node, e ir.Expr, condition bool, cols []int) ir.Expr {
+	if trivial(e) || condition && fixes(e) {
 		return renumber(e, cols)
 	}
-	if r, steps, ok := trace(n.in[0], e); ok {
-		moved := column(w.where(n.in[0], pathOf(steps), r.text), e.Type)
+	if r, steps, ok := trace(n.in[0], e); ok && !(condition && fixesSome(e)) {
+		moved := ir.NewCol(w.where(n.in[0], pathOf(steps), r.text), e.Type)
 		moved.Pos = e.Pos
 		return moved
 	}
 	args := make([]ir.Expr, len(e.Args))
 	for i, a := range e.Args {
-		args[i] = w.replace(n, a, cols)
+		args[i] = w.replace(n, a, condition && e.Op == "and", cols)
 	}
 	e.Args = args
 	return e

@@ -1,6 +1,10 @@
 package plan
 
-import "joconde/lang/ir"
+import (
+	"slices"
+
+	"joconde/lang/ir"
+)
 
 // filterEarly moves conjuncts of Filters down: below a Project (its expressions
 // take the place of its columns), into the side of an Inner join that they
@@ -18,11 +22,7 @@ func filterEarly(g *graph) {
 		made := n
 		if n.Op == ir.Filter {
 			made = f.place(n.in[0], conjuncts(n.Exprs[0]), n)
-			if made != n && f.users[made] <= 1 {
-				for i := range made.Columns {
-					made.Columns[i].Name = n.Columns[i].Name
-				}
-			}
+			made.Columns = renamed(made.Columns, n.Columns)
 		}
 		done[n] = made
 		done[made] = made
@@ -103,7 +103,7 @@ func (f filters) passes(n *node, c ir.Expr) bool {
 	for _, col := range columnsOf(c) {
 		repeats = repeats || !trivial(n.Exprs[col])
 	}
-	return !repeats || f.sinks(n.in[0], over(c, n.Exprs))
+	return !repeats || depth(over(c, n.Exprs)) <= maxDepth && f.sinks(n.in[0], over(c, n.Exprs))
 }
 
 // sinks reports whether a condition on n's columns can move below n.
@@ -150,9 +150,10 @@ func sideOf(n *node, c ir.Expr) (side int, moved ir.Expr, ok bool) {
 
 // keysOnly gives a condition on an Aggregate's keys as one on its input. All
 // rows of a group agree on its keys, so groups go or stay whole. Without keys
-// there is a row even for no input, so nothing may move.
+// there is a row even for no input, so nothing may move. A condition that fixes
+// a key stays: it makes the other keys unique, which a join may need.
 func keysOnly(n *node, c ir.Expr) (moved ir.Expr, ok bool) {
-	if len(n.Group.Keys) == 0 {
+	if len(n.Group.Keys) == 0 || fixes(c) {
 		return ir.Expr{}, false
 	}
 	for _, col := range columnsOf(c) {
@@ -175,6 +176,15 @@ func filterOf(n *node, conditions []ir.Expr, origin *node) *node {
 	made.Exprs = []ir.Expr{conjunction(conditions)}
 	for _, c := range n.Columns {
 		made.Columns = append(made.Columns, ir.Column{Name: c.Name, Type: c.Type})
+	}
+	return made
+}
+
+// renamed gives columns the names of others; the lists may belong to a Program.
+func renamed(cols, like []ir.Column) []ir.Column {
+	made := slices.Clone(cols)
+	for i := range made {
+		made[i].Name = like[i].Name
 	}
 	return made
 }

@@ -78,7 +78,6 @@ func (g *graph) program() *ir.Program {
 	p := &ir.Program{Format: 1, Tables: []ir.Table{}, Nodes: []ir.Node{}, Outputs: []ir.Output{}}
 	list := g.order()
 	g.measure(list)
-	facts := g.facts(list)
 	number := map[*node]int{}
 	scanned := map[string]bool{}
 	for i, n := range list {
@@ -89,7 +88,6 @@ func (g *graph) program() *ir.Program {
 			out.In = append(out.In, number[in])
 		}
 		out.Local = n.local
-		out.Unique = facts[n].unique
 		p.Nodes = append(p.Nodes, out)
 		if n.Op == ir.Scan {
 			scanned[n.Table] = true
@@ -106,6 +104,9 @@ func (g *graph) program() *ir.Program {
 		}
 		return compareText(a.Name, b.Name)
 	})
+	for i := range p.Nodes {
+		p.Nodes[i].Unique = ir.UniqueOf(p, i)
+	}
 	for _, out := range g.outputs {
 		p.Outputs = append(p.Outputs, ir.Output{View: out.view, To: out.to, Node: number[out.node]})
 	}
@@ -214,7 +215,7 @@ func pick(from *node, cols []int, like *node) *node {
 	made := &node{Node: ir.Node{Op: ir.Project, View: like.View, Pos: like.Pos}, in: []*node{from}, local: from.local}
 	for i, at := range cols {
 		t := from.Columns[at].Type
-		made.Exprs = append(made.Exprs, column(at, t))
+		made.Exprs = append(made.Exprs, ir.NewCol(at, t))
 		made.Columns = append(made.Columns, ir.Column{Name: like.Columns[i].Name, Type: t})
 	}
 	return made

@@ -38,11 +38,14 @@ func mergeProjects(g *graph) {
 
 // mergeable reports whether n and the Project below it, which has so many
 // users, can become one: each expression that costs something is then still
-// computed once.
+// computed once, and none grows without bound.
 func mergeable(n *node, users int) bool {
 	count := map[int]int{}
 	for _, e := range n.Exprs {
 		uses(e, count)
+		if !trivial(e) && depth(over(e, n.in[0].Exprs)) > maxDepth {
+			return false
+		}
 	}
 	for i, e := range n.in[0].Exprs {
 		if !trivial(e) && (count[i] > 1 || count[i] == 1 && users > 1) {
@@ -149,7 +152,7 @@ func joinInputs(g *graph) {
 		j := joined{all, map[*node][]int{}}
 		for _, n := range provided[rows] {
 			for i, c := range n.Columns {
-				e := column(i, c.Type)
+				e := ir.NewCol(i, c.Type)
 				if n != rows {
 					e = n.Exprs[i]
 				}
