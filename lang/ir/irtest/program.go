@@ -260,13 +260,13 @@ func grouping(t *rapid.T, cols []ir.Column) ir.Group {
 	for range rapid.IntRange(1, 4).Draw(t, "aggs") {
 		rule := ir.Aggs[rapid.IntRange(0, len(ir.Aggs)-1).Draw(t, "func")]
 		arg := -1
-		if rule.Func != ir.CountStar {
+		if rule.Name != ir.CountStar {
 			arg = rapid.IntRange(0, len(cols)-1).Draw(t, "arg")
 			if _, err := rule.Type(cols[arg].Type, len(g.Keys) > 0); err != nil {
 				continue
 			}
 		}
-		g.Aggs = append(g.Aggs, ir.Agg{Func: rule.Func, Arg: arg})
+		g.Aggs = append(g.Aggs, ir.Agg{Func: rule.Name, Arg: arg})
 	}
 	if len(g.Keys)+len(g.Aggs) == 0 {
 		g.Aggs = []ir.Agg{{Func: ir.CountStar, Arg: -1}}
