@@ -114,14 +114,14 @@ func neg(s *scope, x ir.Expr, a []*value) *value {
 }
 
 func abs(s *scope, x ir.Expr, a []*value) *value {
-	lo, hi := s.of(x)
 	if a[0].lo.Sign() >= 0 {
 		v := *a[0]
 		return &v
 	}
-	k := ringFor(new(big.Int), new(big.Int).Lsh(largest(a[0]), 1))
-	r, _ := s.magnitude(a[0], k)
-	return s.e.fromRing(x.Type, r, lo, hi, a[0].present)
+	// |v| = v - 2·sign·v
+	k := ringFor(a[0].lo, largest(a[0]))
+	r := s.signed(s.e.inRing(a[0], k), s.e.toRing(s.negative(a[0]), k))
+	return s.e.fromRing(x.Type, r, new(big.Int), largest(a[0]), a[0].present)
 }
 
 // largest is the greatest absolute value in v's range.
@@ -139,18 +139,6 @@ func (s *scope) negative(v *value) Reg {
 		return none
 	}
 	return s.below(v, new(big.Int))
-}
-
-// magnitude gives |v| in Z_2^k and the bit "v < 0" in the same ring (none if v
-// cannot be negative): |v| = v - 2·sign·v.
-func (s *scope) magnitude(v *value, k int) (abs, sign Reg) {
-	r := s.e.inRing(v, k)
-	bit := s.negative(v)
-	if bit == none {
-		return r, none
-	}
-	sign = s.e.toRing(bit, k)
-	return s.signed(r, sign), sign
 }
 
 // signed gives r, negated where sign is 1: r - 2·sign·r.
@@ -295,7 +283,7 @@ func nullIf(s *scope, x ir.Expr, a []*value) *value {
 	same := s.isTrue(s.compared(s.equal(a[0], a[1]), a...))
 	v := *a[0]
 	v.t, v.clean = x.Type, false
-	v.lo, v.hi = s.of(x)
+	v.narrow(s.of(x))
 	v.present = s.e.andPresent(a[0].present, s.e.not(same))
 	return &v
 }

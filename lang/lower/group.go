@@ -285,7 +285,7 @@ func (a *aggregation) result(s *scope, agg ir.Agg, t ir.Type, iv ir.Interval) *v
 	case ir.Sum:
 		v := a.total(s, agg.Arg, count)
 		v.t, v.present = t, present
-		v.lo, v.hi = iv.Lo, iv.Hi
+		v.narrow(iv.Lo, iv.Hi)
 		return v
 	default: // Avg
 		arg := a.args.cols[agg.Arg]

@@ -37,6 +37,9 @@ func (e *emitter) fromBits(t ir.Type, bits Reg, base, lo, hi *big.Int, present R
 
 func (e *emitter) fromRing(t ir.Type, ring Reg, lo, hi *big.Int, present Reg) *value {
 	s := e.shape(ring)
+	if bitsFor(new(big.Int).Sub(hi, lo)) > s.Ring {
+		panic("lower: a value is wider than its ring") // ours: rings are chosen by range
+	}
 	return &value{t: t, lo: lo, hi: hi, rows: s.Rows, present: present, bits: none, ring: map[int]Reg{s.Ring: ring}}
 }
 
@@ -59,6 +62,14 @@ func (e *emitter) knownAs(v *value, t ir.Type, n *big.Int) *value {
 func (e *emitter) fromNull(t ir.Type, rows int) *value {
 	zero := new(big.Int)
 	return &value{t: t, lo: zero, hi: zero, rows: rows, present: e.bit(rows, 0), bits: none}
+}
+
+// narrow takes lo … hi for the value's range where it is the tighter one. A
+// range is never widened: the value's ring was chosen by it.
+func (v *value) narrow(lo, hi *big.Int) {
+	if lo.Cmp(v.lo) >= 0 && hi.Cmp(v.hi) <= 0 {
+		v.lo, v.hi = lo, hi
+	}
 }
 
 // easyBits says that the value is or becomes bits without any message.
