@@ -201,11 +201,12 @@ func castRange(t Type, in []Type, args []Interval) Interval {
 
 func hullRange(_ Type, _ []Type, args []Interval) Interval { return hull(args...) }
 
-func nullifRange(_ Type, _ []Type, args []Interval) Interval {
+// nullifRange knows that zero is taken out only where the second value is zero
+// always, and not NULL at times: nullif(0, NULL) is 0.
+func nullifRange(_ Type, in []Type, args []Interval) Interval {
 	r := args[0]
-	// always zero
-	if b := args[1]; b.Lo != nil && b.Lo.Sign() == 0 && b.Hi.Sign() == 0 && !b.Empty() {
-		r.NonZero = r.Lo != nil
+	if b := args[1]; b.Lo != nil && b.Lo.Sign() == 0 && b.Hi.Sign() == 0 && !in[1].Nullable {
+		r.NonZero = true
 	}
 	return r
 }

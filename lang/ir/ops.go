@@ -8,8 +8,7 @@ import (
 
 // Op is one operation of expressions. The checker reads Type, range inference
 // Range, the clear evaluator Mean, and people Sentence; engines must give what
-// Mean gives. in holds the types of the arguments (where they are NULL-able
-// does not matter to Range and Mean) and t that of the result.
+// Mean gives. in holds the types of the arguments and t that of the result.
 type Op struct {
 	Name     string
 	Sentence string

@@ -51,7 +51,7 @@ func (e *DivisorError) Error() string {
 }
 
 // ExprRange contains every value that e can have where the columns are within
-// cols. The expression is well typed.
+// cols. The expression is well typed, and its divisors are proven.
 func ExprRange(e Expr, cols []Interval) Interval { return visitRanges(e, cols, nil) }
 
 // visitRanges gives the range of e, and calls visit for e and all below it,

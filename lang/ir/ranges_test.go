@@ -111,7 +111,7 @@ func drawExpr(t *rapid.T, want Type, depth int) Expr {
 		case want.Kind == Int:
 			options = append(options,
 				func() Expr { return must(NewOp("mul", sub(intType), sub(intType))) },
-				func() Expr { return must(NewOp("idiv", sub(intType), sub(intType))) },
+				func() Expr { return must(NewOp("idiv", sub(intType), notZero(sub(intType)))) },
 				func() Expr { return must(NewOp("sub", sub(Type{Kind: Date}), sub(Type{Kind: Date}))) },
 				func() Expr { return must(NewCast(sub(boolType), intType)) })
 		case want.Kind == Date:
@@ -120,13 +120,16 @@ func drawExpr(t *rapid.T, want Type, depth int) Expr {
 			options = append(options, func() Expr { return must(NewOp("mul", sub(intType), sub(want))) })
 		case want.Scale == 6:
 			options = append(options,
-				func() Expr { return must(NewOp("div", sub(intType), sub(decimalType(2)))) },
-				func() Expr { return must(NewOp("div", sub(want), sub(want))) })
+				func() Expr { return must(NewOp("div", sub(intType), notZero(sub(decimalType(2))))) },
+				func() Expr { return must(NewOp("div", sub(want), notZero(sub(want)))) })
 		}
 	}
 	return options[rapid.IntRange(0, len(options)-1).Draw(t, "option")]()
 }
 
+func notZero(e Expr) Expr { return must(NewOp("nullif", e, NewLit(e.Type, NewInt(0)))) }
+
+// drawn are the columns of the expressions that are drawn.
 var drawn = []Type{intType, intType, {Kind: Decimal, Scale: 2, Nullable: true}, {Kind: Date}, {Kind: Bool, Nullable: true}, {Kind: Int, Nullable: true}}
 
 // TestRangesContainValues is the soundness of range inference: whatever the
@@ -169,6 +172,9 @@ func checkRange(t *rapid.T, e Expr, row []Value, cols []Interval) Value {
 			in[i], args[i] = arg.Type, checkRange(t, arg, row, cols)
 		}
 		v = op.Mean(e.Type, in, args)
+	}
+	if v.Null && !e.Type.Nullable {
+		t.Fatalf("%s is NULL", e.String(names))
 	}
 	if r := ExprRange(e, cols); !r.Contains(v) {
 		t.Fatalf("%s is %s, outside %s", e.String(names), Format(Type{Kind: Int}, v), show(r))
