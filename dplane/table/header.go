@@ -50,7 +50,7 @@ var delimiters = []byte{',', ';', '\t'}
 // that it finds in the file go into no finding: if there is no header, the
 // first row is data.
 func readHeader(s *records, fs *findings) (*header, error) {
-	if err := s.fillTo(4); err != nil {
+	if err := s.fill(); err != nil {
 		fs.failed(err)
 		return nil, nil
 	}

@@ -293,15 +293,16 @@ func (endless) Read(p []byte) (int, error) {
 
 func TestAReaderThatFailsIsReportedWithWhatWasFound(t *testing.T) {
 	table := declare(of(ir.Int, "n"))
-	broken := errors.New("disk on fire")
-	r := io.MultiReader(strings.NewReader("n\nx\n1\n"), iotest.ErrReader(broken))
-	_, _, err := Read(context.Background(), r, "t.csv", table, Options{})
-	if !errors.Is(err, broken) {
-		t.Errorf("the cause is lost: %v", err)
-	}
-	want := []string{"JOC-D100: the file cannot be read to its end", "JOC-D114 row 2: column n: a value is not a whole number"}
-	if got := summary(t, err); !slices.Equal(got, want) {
-		t.Errorf("found %q", got)
+	for _, broken := range []error{errors.New("disk on fire"), io.ErrUnexpectedEOF} {
+		r := io.MultiReader(strings.NewReader("n\nx\n1\n"), iotest.ErrReader(broken))
+		_, _, err := Read(context.Background(), r, "t.csv", table, Options{})
+		if !errors.Is(err, broken) {
+			t.Errorf("the cause is lost: %v", err)
+		}
+		want := []string{"JOC-D100: the file cannot be read to its end", "JOC-D114 row 2: column n: a value is not a whole number"}
+		if got := summary(t, err); !slices.Equal(got, want) {
+			t.Errorf("found %q", got)
+		}
 	}
 }
 

@@ -34,13 +34,14 @@ const (
 // After an unreadable row it goes on at the next line end behind the start of
 // the offending cell, so that a forgotten quote does not hide what comes after.
 type records struct {
-	r     io.Reader
-	delim byte
-	buf   []byte // read and not yet passed: buf[pos:]
-	pos   int
-	eof   bool
-	read  int64 // bytes read from r
-	row   int   // rows passed, blank and unreadable ones included
+	r      io.Reader
+	delim  byte
+	buf    []byte // read and not yet passed: buf[pos:]
+	pos    int
+	eof    bool
+	failed error // of r, after what is in buf
+	read   int64 // bytes read from r
+	row    int   // rows passed, blank and unreadable ones included
 
 	fields []field
 	joined []byte // cells with doubled quotes, made single
@@ -204,19 +205,14 @@ func (s *records) skipLine(at int) error {
 	}
 }
 
-// fillTo reads until buf holds n bytes or the file ends.
-func (s *records) fillTo(n int) error {
-	for len(s.buf) < n && !s.eof {
-		if err := s.fill(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// fill reads more behind buf[pos:]; it sets eof at the end. The buffer grows to
-// little more than maxRow at most.
+// fill reads behind buf[pos:] until the buffer is full or the file ends, so
+// that a row that comes in small pieces is not split anew for each of them. The
+// buffer grows to little more than maxRow at most. A reader's error is given
+// once all that came before it is passed.
 func (s *records) fill() error {
+	if s.failed != nil {
+		return s.failed
+	}
 	if s.pos > 0 {
 		s.buf = s.buf[:copy(s.buf, s.buf[s.pos:])]
 		s.pos = 0
@@ -226,17 +222,24 @@ func (s *records) fill() error {
 		copy(grown, s.buf)
 		s.buf = grown
 	}
-	for range 100 {
+	for idle := 0; len(s.buf) < cap(s.buf); {
 		n, err := s.r.Read(s.buf[len(s.buf):cap(s.buf)])
 		s.buf = s.buf[:len(s.buf)+n]
 		s.read += int64(n)
-		if errors.Is(err, io.EOF) {
+		if idle++; n > 0 {
+			idle = 0
+		}
+		switch {
+		case err == io.EOF: // io.ErrUnexpectedEOF is no end: the file is cut off
 			s.eof = true
 			return nil
-		}
-		if err != nil || n > 0 {
-			return err
+		case err != nil:
+			s.failed = err
+			return nil
+		case idle > 100:
+			s.failed = io.ErrNoProgress
+			return nil
 		}
 	}
-	return io.ErrNoProgress
+	return nil
 }
