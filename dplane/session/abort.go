@@ -17,7 +17,8 @@ type cause struct {
 	err    error  // of our own caller or context, where blame is me
 }
 
-// claim is somebody's word that blame stalled, when it stood at step.
+// claim is somebody's word that it waits for blame, or that blame stalled, when
+// it stood at step.
 type claim struct {
 	blame int
 	step  uint64
@@ -93,10 +94,24 @@ func (s *party) hear(p *peer, a frame.Accusation, step uint64) {
 	s.fail(c)
 }
 
+// note is called when a peer says for whom it waits, or by its own index that
+// it goes on.
+func (s *party) note(p *peer, blame int, step uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if blame == p.index {
+		delete(s.claims, p.index)
+	} else {
+		s.claims[p.index] = claim{blame, step}
+	}
+}
+
 // decide settles the session's error. Only a stall takes time: where A stalls,
 // B waits for A and C waits for B, B and C reach the limit at about the same
-// time, and C must name A. So all who found a stall tell each other for whom
-// they wait, and listen for a moment before they name anybody.
+// time, and C must name A. So everybody tells the others for whom it has been
+// waiting for a while, and who found a stall listens for a moment before it
+// names anybody. What B says reaches C, since C has read all that B sent; the
+// other way is no use, for C's messages to B may stand unread before its word.
 func (s *party) decide() {
 	c := *s.cause // written once, before failing was closed
 	if c.reason == frame.Stalled {
@@ -169,7 +184,7 @@ func (s *party) did(r frame.Reason) string {
 	case frame.Died:
 		return "lost its connection"
 	case frame.Stalled:
-		return fmt.Sprintf("made no progress for %v", s.stall)
+		return fmt.Sprintf("made no progress for %v", s.limit())
 	case frame.Garbled:
 		return "sent what the program does not allow"
 	case frame.Left:

@@ -7,6 +7,7 @@ import (
 	"net"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"joconde"
@@ -29,6 +30,9 @@ const (
 	// linger is how long an aborted session tries to tell its peers.
 	linger = 2 * time.Second
 
+	// noticeAfter is how long a round lasts before its party says so.
+	noticeAfter = time.Second
+
 	unlimited = -1 // openings
 	nobody    = -1
 )
@@ -40,9 +44,9 @@ var errClosed = errors.New("the session is closed")
 // waits for the end and tidies up. Close waits for all of them.
 type party struct {
 	me, n    int
-	stall    time.Duration
+	stall    atomic.Int64 // a time.Duration
 	openings int
-	peers    []*peer // nil at me
+	peers    []*peer // nil at me; the others are set by attach, under mu
 	epoch    time.Time
 	wg       sync.WaitGroup
 
@@ -57,19 +61,19 @@ type party struct {
 	ended   chan struct{} // closed when err may be read
 
 	mu     sync.Mutex
-	step   uint64
+	step   uint64        // written by the round only
 	cause  *cause        // the first failure
 	closed bool          // closing is closed
 	late   time.Time     // no goroutine waits for a peer after it
-	claims map[int]claim // accusations of stalling, by who made them
+	claims map[int]claim // who waits for whom
 	err    error         // guarded by ended
 }
 
-// newParty starts the session over conns, conns[me] excepted.
-func newParty(me int, conns []net.Conn, stall time.Duration, openings int) *party {
-	n := len(conns)
+// newParty starts the session of party me among n. Before its first round
+// every peer is attached.
+func newParty(me, n int, stall time.Duration, openings int) *party {
 	s := &party{
-		me: me, n: n, stall: stall, openings: openings,
+		me: me, n: n, openings: openings,
 		peers:   make([]*peer, n),
 		epoch:   time.Now(),
 		moved:   make(chan *transfer, 2*n),
@@ -79,24 +83,27 @@ func newParty(me int, conns []net.Conn, stall time.Duration, openings int) *part
 		ended:   make(chan struct{}),
 		claims:  map[int]claim{},
 	}
+	s.stall.Store(int64(stall))
 	s.timer = time.NewTimer(time.Hour)
 	s.timer.Stop()
-	for p, conn := range conns {
-		if p == me {
-			continue
-		}
-		s.peers[p] = newPeer(s, p, conn)
-	}
 	s.wg.Add(1)
 	go s.keep()
-	for _, p := range s.peers {
-		if p != nil {
-			s.wg.Add(2)
-			go p.readAll()
-			go p.writeAll()
-		}
-	}
 	return s
+}
+
+// attach gives the session its connection to party index.
+func (s *party) attach(index int, conn net.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cause != nil || s.closed {
+		_ = conn.Close()
+		return
+	}
+	p := newPeer(s, index, conn)
+	s.peers[index] = p
+	s.wg.Add(2)
+	go p.readAll()
+	go p.writeAll()
 }
 
 func (s *party) Parties() (me, n int) { return s.me, s.n }
@@ -186,7 +193,8 @@ func (s *party) round(ctx context.Context, kind frame.Kind, opening uint32, out,
 // wait returns when all pending transfers are done, or given up because the
 // session failed. Either way no goroutine holds a buffer of the caller then.
 func (s *party) wait(ctx context.Context, pending int) error {
-	s.timer.Reset(s.stall)
+	noted := nobody // for whom we told the peers that we wait
+	s.timer.Reset(min(noticeAfter, s.limit()))
 	defer s.timer.Stop()
 	for given := false; pending > 0 || given; {
 		select {
@@ -194,20 +202,47 @@ func (s *party) wait(ctx context.Context, pending int) error {
 			pending--
 			given = given || !t.done
 		case <-s.timer.C:
-			if p, left := s.slowest(); left <= 0 {
+			p, left := s.slowest()
+			if left <= 0 {
 				s.fail(cause{reason: frame.Stalled, blame: p, by: s.me})
-			} else {
-				s.timer.Reset(left)
+				continue
 			}
+			if p != noted && p != nobody {
+				noted = p
+				s.tell(noted)
+			}
+			s.timer.Reset(min(noticeAfter, left))
 		case <-ctx.Done():
 			s.fail(cause{reason: frame.Interrupted, blame: s.me, by: s.me, err: ctx.Err()})
+			return s.abandon(pending)
 		case <-s.failing:
 			return s.abandon(pending)
 		case <-s.closing:
 			return s.abandon(pending)
 		}
 	}
+	if noted != nobody {
+		s.tell(s.me)
+	}
 	return nil
+}
+
+// tell lets every peer know for whom we wait; for ourselves means that we go
+// on. It is no message of the plan: it depends on time only, and it is sent
+// between messages when there is time.
+func (s *party) tell(whom int) {
+	h := frame.Header{Kind: frame.Wait, Step: s.step, Length: frame.AccusationSize}
+	notice := frame.Accusation{Reason: frame.Stalled, Blame: whom, By: s.me}.Append(h.Append(nil))
+	for _, p := range s.peers {
+		if p == nil {
+			continue
+		}
+		select {
+		case <-p.notice: // the writer had no time for it, and it is old now
+		default:
+		}
+		p.notice <- notice
+	}
 }
 
 // abandon waits until nobody holds a buffer of the round, and for the verdict.
@@ -283,10 +318,13 @@ func (s *party) slowestLocked() (p int, left time.Duration) {
 		}
 	}
 	if p == nobody {
-		return p, s.stall
+		return p, s.limit()
 	}
-	return p, s.stall - time.Duration(s.clock()-oldest)
+	return p, s.limit() - time.Duration(s.clock()-oldest)
 }
+
+// limit is how long a peer may be waited for.
+func (s *party) limit() time.Duration { return time.Duration(s.stall.Load()) }
 
 // clock is the time since the session began, in nanoseconds.
 func (s *party) clock() int64 { return int64(time.Since(s.epoch)) }
@@ -326,7 +364,7 @@ func (s *party) Close() error {
 	s.mu.Lock()
 	if s.cause == nil && !s.closed {
 		s.closed = true
-		s.late = time.Now().Add(s.stall)
+		s.late = time.Now().Add(s.limit())
 		close(s.closing)
 		s.deadlines(s.late)
 	}

@@ -17,11 +17,12 @@ const block = 16 << 10
 // peer is what a party keeps for one of its peers. The connection is read by
 // readAll and written by writeAll only.
 type peer struct {
-	s     *party
-	index int
-	conn  net.Conn
-	send  chan *transfer // at most one, from the current round
-	want  chan *transfer // at most one, from the current round
+	s      *party
+	index  int
+	conn   net.Conn
+	send   chan *transfer // at most one, from the current round
+	want   chan *transfer // at most one, from the current round
+	notice chan []byte    // at most one
 
 	lastIn, lastOut atomic.Int64 // party.clock of the last byte that moved
 
@@ -43,7 +44,7 @@ type peer struct {
 func newPeer(s *party, index int, conn net.Conn) *peer {
 	return &peer{
 		s: s, index: index, conn: conn,
-		send: make(chan *transfer, 1), want: make(chan *transfer, 1),
+		send: make(chan *transfer, 1), want: make(chan *transfer, 1), notice: make(chan []byte, 1),
 		unsendable: make(chan struct{}), spoke: make(chan struct{}),
 		read: make(chan struct{}), wrote: make(chan struct{}),
 	}
@@ -75,6 +76,10 @@ func (p *peer) writeAll() {
 				p.lost()
 				return
 			}
+		case notice := <-p.notice:
+			// A peer that has left need not know. Any other failure is found
+			// by our reader, or by the next message.
+			_ = p.writeBlock(notice)
 		}
 	}
 }
@@ -178,7 +183,7 @@ func (p *peer) readAll() {
 // the peer may send now. A connection that ends is found by the next read.
 func (p *peer) take(h frame.Header) bool {
 	switch h.Kind {
-	case frame.Abort:
+	case frame.Abort, frame.Wait:
 		var b [frame.AccusationSize]byte
 		if p.fill(b[:]) != nil {
 			return true
@@ -186,6 +191,13 @@ func (p *peer) take(h frame.Header) bool {
 		a, err := frame.ParseAccusation(&b, p.s.n)
 		if err != nil {
 			return false
+		}
+		if h.Kind == frame.Wait {
+			if a.By != p.index || a.Reason != frame.Stalled {
+				return false
+			}
+			p.s.note(p, a.Blame, h.Step)
+			return true
 		}
 		p.s.hear(p, a, h.Step)
 		p.speak()

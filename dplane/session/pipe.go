@@ -51,7 +51,13 @@ func Pipe(n int, options ...Option) []Session {
 	}
 	sessions := make([]Session, n)
 	for i := range sessions {
-		sessions[i] = newParty(i, conns[i], p.stall, p.openings)
+		s := newParty(i, n, p.stall, p.openings)
+		for j, conn := range conns[i] {
+			if j != i {
+				s.attach(j, conn)
+			}
+		}
+		sessions[i] = s
 	}
 	return sessions
 }

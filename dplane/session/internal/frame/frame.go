@@ -17,6 +17,7 @@ const (
 	Open  Kind = 2 // a piece of a message of Open
 	Abort Kind = 3 // the sender gives up; the payload is an Accusation
 	Bye   Kind = 4 // the sender ends in good order; no payload
+	Wait  Kind = 5 // the sender waits for the party that its Accusation blames, or goes on if that is itself
 )
 
 const (
@@ -29,13 +30,13 @@ const (
 	// MaxLength is the longest message, 64 GiB. A receiver demands the exact
 	// length it expects anyway; the limit keeps sums from overflowing.
 	MaxLength = 1 << 36
-	// AccusationSize is the length of the payload of an Abort.
+	// AccusationSize is the length of the payload of an Abort or Wait.
 	AccusationSize = 12
 )
 
 // Header stands before every payload. Data and Open: Length is that of the
-// whole message and Offset is where this piece begins. Abort: Step is the one
-// at which the accuser stood, Length is AccusationSize. Bye: all zero.
+// whole message and Offset is where this piece begins. Abort and Wait: Step is
+// the one at which the accuser stands, Length is AccusationSize. Bye: all zero.
 type Header struct {
 	Kind    Kind
 	Opening uint32 // of Open only
@@ -78,8 +79,8 @@ func Parse(b *[HeaderSize]byte) (Header, error) {
 	case Data, Open:
 		ok = h.Length > 0 && h.Length <= MaxLength && h.Offset < h.Length && h.Offset%Piece == 0 &&
 			(h.Kind == Open || h.Opening == 0)
-	case Abort:
-		ok = h == Header{Kind: Abort, Step: h.Step, Length: AccusationSize}
+	case Abort, Wait:
+		ok = h == Header{Kind: h.Kind, Step: h.Step, Length: AccusationSize}
 	case Bye:
 		ok = h == Header{Kind: Bye}
 	}
