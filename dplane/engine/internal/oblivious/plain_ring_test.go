@@ -83,7 +83,7 @@ func (p *plain) OpenRing(_ context.Context, opening int, x []Ring) ([][]uint64, 
 	var out [][]uint64
 	for i := range x {
 		value := p.joinRing(x[i]).C[0]
-		p.note("open %d %d elements of %d bits %x", opening, x[i].N, x[i].K, value)
+		p.note("open %d %dx%d ring", opening, x[i].N, x[i].K)
 		p.opened = append(p.opened, value)
 		out = append(out, slices.Clone(value))
 	}

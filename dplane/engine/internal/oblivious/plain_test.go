@@ -12,9 +12,10 @@ import (
 	"testing"
 )
 
-// plain is an Arithmetic of one party whose share is the value. It records
-// what any onlooker of the messages would see: the kind and the sizes of every
-// call, and what is opened. It refuses values that break the rules of Bits.
+// plain is an Arithmetic of one party that holds all components; with one, the
+// share is the value. It records what an onlooker of the messages would see,
+// the kind and sizes of every call in trace, and what is opened in opened. It
+// panics at words that break the rules of Bits and Ring.
 type plain struct {
 	permute    func(n int) []int32 // row permute(n)[i] comes to place i; nil keeps the order
 	trace      []string
@@ -47,8 +48,8 @@ func checkBits(xs ...Bits) {
 	}
 }
 
-// join is the value of a share, and deal a share of a value: all components
-// but the last are noise that depends on nothing but the position.
+// joinBits is the value of a share, and dealBits a share of a value: all
+// components but the last are noise that depends on nothing but the position.
 func (p *plain) joinBits(x Bits) []uint64 {
 	checkBits(x)
 	out := make([]uint64, x.W*Words(x.N))
@@ -100,7 +101,7 @@ func (p *plain) OpenBits(_ context.Context, opening int, x []Bits) ([][]uint64, 
 	var out [][]uint64
 	for i := range x {
 		value := p.joinBits(x[i])
-		p.note("open %d %dx%d %x", opening, x[i].N, x[i].W, value)
+		p.note("open %d %dx%d", opening, x[i].N, x[i].W)
 		p.opened = append(p.opened, value)
 		p.sizes = append(p.sizes, x[i].N*x[i].W)
 		out = append(out, slices.Clone(value))
