@@ -67,7 +67,7 @@ func (e *emitter) not(a Reg) Reg    { return e.same(OpNot, a) }
 func (e *emitter) and(a, b Reg) Reg { return e.same(OpAnd, a, b) }
 func (e *emitter) or(a, b Reg) Reg  { return e.same(OpOr, a, b) }
 
-// andPresent and orNone treat none as the bit that is always 1.
+// andPresent treats none as the bit that is always 1.
 func (e *emitter) andPresent(a, b Reg) Reg {
 	switch {
 	case a == none:

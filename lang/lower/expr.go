@@ -251,24 +251,46 @@ func (s *scope) isTrue(v *value) Reg {
 	return s.e.andPresent(bit, v.present)
 }
 
-func and(s *scope, x ir.Expr, a []*value) *value {
-	if a[0].present == none && a[1].present == none {
-		return s.e.fromBool(s.e.and(s.e.word(a[0], new(big.Int), 1), s.e.word(a[1], new(big.Int), 1)), none)
+// and and or join two truths at a time, halving their number each round.
+func and(s *scope, x ir.Expr, a []*value) *value { return s.junction(OpAnd, OpOr, a) }
+
+func or(s *scope, x ir.Expr, a []*value) *value { return s.junction(OpOr, OpAnd, a) }
+
+// junction lowers the connective op; the negations obey its dual. A junction
+// is present where it is true or false, which is never both.
+func (s *scope) junction(op, dual Op, a []*value) *value {
+	nullable := false
+	for _, v := range a {
+		nullable = nullable || v.present != none
 	}
-	t0, f0 := s.truth(a[0])
-	t1, f1 := s.truth(a[1])
-	t, f := s.e.and(t0, t1), s.e.or(f0, f1)
-	return s.e.fromBool(t, s.e.xor(t, f)) // never both
+	isTrue, isFalse := make([]Reg, len(a)), make([]Reg, len(a))
+	for i, v := range a {
+		if nullable {
+			isTrue[i], isFalse[i] = s.truth(v)
+		} else {
+			isTrue[i] = s.e.word(v, new(big.Int), 1)
+		}
+	}
+	t := s.e.tree(op, isTrue)
+	if !nullable {
+		return s.e.fromBool(t, none)
+	}
+	return s.e.fromBool(t, s.e.xor(t, s.e.tree(dual, isFalse)))
 }
 
-func or(s *scope, x ir.Expr, a []*value) *value {
-	if a[0].present == none && a[1].present == none {
-		return s.e.fromBool(s.e.or(s.e.word(a[0], new(big.Int), 1), s.e.word(a[1], new(big.Int), 1)), none)
+// tree joins registers by op, in log-many rounds.
+func (e *emitter) tree(op Op, regs []Reg) Reg {
+	for len(regs) > 1 {
+		var next []Reg
+		for i := 0; i+1 < len(regs); i += 2 {
+			next = append(next, e.same(op, regs[i], regs[i+1]))
+		}
+		if len(regs)%2 == 1 {
+			next = append(next, regs[len(regs)-1])
+		}
+		regs = next
 	}
-	t0, f0 := s.truth(a[0])
-	t1, f1 := s.truth(a[1])
-	t, f := s.e.or(t0, t1), s.e.and(f0, f1)
-	return s.e.fromBool(t, s.e.xor(t, f))
+	return regs[0]
 }
 
 func not(s *scope, x ir.Expr, a []*value) *value {

@@ -139,6 +139,9 @@ func applications(x, y ir.Column) []ir.Expr {
 			if readable(x.Type) {
 				add(op.Name, a, b)
 			}
+		case "and", "or":
+			add(op.Name, a, b)
+			add(op.Name, a, b, a, b, b)
 		default:
 			add(op.Name, a, b)
 			if x.Type.Same(y.Type) {

@@ -313,6 +313,10 @@ func expression(t *rapid.T, cols []ir.Column, depth int) ir.Expr {
 		case "case":
 			v := expression(t, cols, depth-1)
 			args = []ir.Expr{predicate(t, cols, depth-1), v, alike(t, cols, v.Type, depth-1)}
+		case "and", "or", "coalesce":
+			for range rapid.IntRange(1, 3).Draw(t, "more") {
+				args = append(args, alike(t, cols, args[0].Type, depth-1))
+			}
 		default:
 			args = append(args, alike(t, cols, args[0].Type, depth-1))
 		}
