@@ -1,15 +1,14 @@
 package dplane
 
 import (
-	"bytes"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 
 	"joconde"
 	"joconde/dplane/engine"
+	"joconde/record"
 )
 
 // Frames go over the standard input and output of a computing party's process:
@@ -21,7 +20,7 @@ import (
 type FrameKind byte
 
 // The kinds of frame. Input and Output carry an engine's part as it is, the
-// others JSON.
+// others canonical JSON, which record.Strict reads.
 const (
 	FrameHello FrameKind = iota + 1
 	FrameJob
@@ -43,11 +42,11 @@ var frameCaps = map[FrameKind]int{
 	FrameFailure:  1 << 16,
 }
 
-// Hello says where a computing party listens and which key it will show there.
+// Hello says where a computing party listens.
 type Hello struct {
-	Format  int    `json:"format"` // 1
-	Address string `json:"address"`
-	Pin     string `json:"pin"`
+	Format  int            `json:"format"` // 1
+	Address string         `json:"address"`
+	Pin     joconde.Digest `json:"pin"` // of the key it shows there
 }
 
 // Job is everything that a computing party is told to do.
@@ -63,11 +62,10 @@ type Job struct {
 	Vector  joconde.Digest `json:"vector"` // what lowering must give
 }
 
-// Peer is one computing party: its name, for people, and what its Hello said.
+// Peer is what the Hello of one computing party said.
 type Peer struct {
-	Name    joconde.PartyID `json:"name"`
-	Address string          `json:"address"`
-	Pin     string          `json:"pin"`
+	Address string         `json:"address"`
+	Pin     joconde.Digest `json:"pin"`
 }
 
 // Progress is how far a computing party is.
@@ -80,11 +78,11 @@ type Progress struct {
 
 // Figures are what a computation cost one computing party.
 type Figures struct {
-	Rounds  int64   `json:"rounds"`
-	Bytes   int64   `json:"bytes"`    // sent: payload and our framing
-	PeakRSS int64   `json:"peak_rss"` // bytes; 0 where the system does not say
-	Connect float64 `json:"connect"`  // seconds until all peers were connected
-	Run     float64 `json:"run"`      // seconds of computing
+	Rounds  int64 `json:"rounds"`
+	Bytes   int64 `json:"bytes"`    // sent: payload and our framing
+	PeakRSS int64 `json:"peak_rss"` // bytes; 0 where the system does not say
+	Connect int64 `json:"connect"`  // nanoseconds until all peers were connected
+	Run     int64 `json:"run"`      // nanoseconds of computing
 }
 
 // Failure is why a computing party gave up. Party, if any, is at fault.
@@ -109,9 +107,9 @@ func WriteFrame(w io.Writer, kind FrameKind, payload []byte) error {
 	return nil
 }
 
-// WriteMessage writes a frame whose payload is v as JSON.
+// WriteMessage writes a frame whose payload is v as canonical JSON.
 func WriteMessage(w io.Writer, kind FrameKind, v any) error {
-	payload, err := json.Marshal(v)
+	payload, err := record.Canonical(v)
 	if err != nil {
 		return fmt.Errorf("write frame: %w", err)
 	}
@@ -156,22 +154,4 @@ func cut(err error) error {
 		return io.ErrUnexpectedEOF
 	}
 	return err
-}
-
-// DecodeMessage fills the struct that v points to from payload. It accepts
-// only the bytes that WriteMessage would write for the result.
-func DecodeMessage(payload []byte, v any) error {
-	d := json.NewDecoder(bytes.NewReader(payload))
-	d.DisallowUnknownFields()
-	if err := d.Decode(v); err != nil {
-		return errors.New("decode message: it is not the JSON that is expected") // the JSON error would quote it
-	}
-	again, err := json.Marshal(v)
-	if err != nil {
-		return fmt.Errorf("decode message: %w", err)
-	}
-	if !bytes.Equal(again, payload) {
-		return errors.New("decode message: it is not in canonical form")
-	}
-	return nil
 }

@@ -11,11 +11,12 @@ import (
 
 	"joconde"
 	"joconde/dplane/engine"
+	"joconde/record"
 )
 
 func TestFrames(t *testing.T) {
 	job := Job{Format: 1, Me: 2, Engine: "rep3", Program: []byte("{}"), Rows: map[string]int{"a.t": 4},
-		Peers:   []Peer{{Name: "node-1", Address: "127.0.0.1:1", Pin: "aa"}},
+		Peers:   []Peer{{Address: "127.0.0.1:1", Pin: joconde.Digest{2}}},
 		Options: engine.Options{Sort: "radix"}, Label: []byte("try"), Vector: joconde.Digest{1}}
 
 	t.Run("a message comes back as it was sent", func(t *testing.T) {
@@ -28,7 +29,7 @@ func TestFrames(t *testing.T) {
 			t.Fatalf("got kind %d, error %v", kind, err)
 		}
 		var got Job
-		if err := DecodeMessage(payload, &got); err != nil {
+		if err := record.Strict(payload, &got); err != nil {
 			t.Fatal(err)
 		}
 		if !reflect.DeepEqual(got, job) {
@@ -89,15 +90,15 @@ func TestFrames(t *testing.T) {
 
 	t.Run("only the bytes that we would write are accepted", func(t *testing.T) {
 		for _, text := range []string{
-			``, `{}`, `null`, `[]`, `{"done":1,"total":2,"rounds":3,"bytes":4} `,
-			`{"done":1,"total":2,"rounds":3,"bytes":4,"more":5}`, `{"done":1,"done":1,"total":2,"rounds":3,"bytes":4}`,
-			`{"Done":1,"total":2,"rounds":3,"bytes":4}`, `{"total":2,"done":1,"rounds":3,"bytes":4}`, `{"done":1e0,"total":2,"rounds":3,"bytes":4}`,
+			``, `{}`, `null`, `[]`, `{"bytes":4,"done":1,"rounds":3,"total":2} `, `{"bytes":4,"done":1,"more":5,"rounds":3,"total":2}`,
+			`{"bytes":4,"done":1,"done":1,"rounds":3,"total":2}`, `{"bytes":4,"Done":1,"rounds":3,"total":2}`,
+			`{"done":1,"bytes":4,"rounds":3,"total":2}`, `{"bytes":4,"done":1e0,"rounds":3,"total":2}`,
 		} {
-			if err := DecodeMessage([]byte(text), new(Progress)); err == nil {
+			if err := record.Strict([]byte(text), new(Progress)); err == nil {
 				t.Errorf("accepted %q", text)
 			}
 		}
-		if err := DecodeMessage([]byte(`{"done":1,"total":2,"rounds":3,"bytes":4}`), new(Progress)); err != nil {
+		if err := record.Strict([]byte(`{"bytes":4,"done":1,"rounds":3,"total":2}`), new(Progress)); err != nil {
 			t.Error(err)
 		}
 	})
@@ -106,7 +107,7 @@ func TestFrames(t *testing.T) {
 // What a reader accepts is exactly what a writer writes.
 func FuzzReadFrame(f *testing.F) {
 	f.Add([]byte("\x01\x00\x00\x00\x02{}"))
-	f.Add([]byte("\x04\x00\x00\x00\x29" + `{"done":1,"total":2,"rounds":3,"bytes":4}`))
+	f.Add([]byte("\x04\x00\x00\x00\x29" + `{"bytes":4,"done":1,"rounds":3,"total":2}`))
 	f.Add([]byte("\x03\xff\xff\xff\xff"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		kind, payload, err := ReadFrame(bytes.NewReader(data))
@@ -118,7 +119,7 @@ func FuzzReadFrame(f *testing.F) {
 			t.Fatalf("read %q of kind %d, wrote %q, %v", payload, kind, again.Bytes(), err)
 		}
 		messages := map[FrameKind]any{FrameHello: &Hello{}, FrameJob: &Job{}, FrameProgress: &Progress{}, FrameFigures: &Figures{}, FrameFailure: &Failure{}}
-		if v := messages[kind]; v != nil && DecodeMessage(payload, v) == nil {
+		if v := messages[kind]; v != nil && record.Strict(payload, v) == nil {
 			var twice bytes.Buffer
 			if err := WriteMessage(&twice, kind, v); err != nil || !bytes.Equal(twice.Bytes(), again.Bytes()) {
 				t.Fatalf("accepted %q, wrote %q, %v", payload, twice.Bytes(), err)
