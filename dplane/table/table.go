@@ -38,7 +38,7 @@ type Options struct {
 type Note struct {
 	Rows      int
 	Delimiter byte
-	Decimal   byte     // the decimal mark, or 0 where no number has one
+	Decimal   byte     // the decimal mark; 0 if it was left open and no number has one
 	Ignored   []string // columns of the file that are not in the declaration: not read
 	Blank     int      // blank lines, skipped
 	Trimmed   []string // columns with spaces removed from the end of texts

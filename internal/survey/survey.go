@@ -57,8 +57,12 @@ var halves = sync.OnceValue(func() split {
 		panic(fmt.Errorf("read the survey: %w", err))
 	}
 	register := columns(people, 0, 1, 2, 4)
+	place := make(map[string][sha256.Size]byte, len(people))
+	for _, row := range people[1:] {
+		place[row[0]] = sha256.Sum256([]byte(row[0]))
+	}
 	slices.SortFunc(people[1:], func(a, b []string) int {
-		x, y := sha256.Sum256([]byte(a[0])), sha256.Sum256([]byte(b[0]))
+		x, y := place[a[0]], place[b[0]]
 		return bytes.Compare(x[:], y[:])
 	})
 	return split{register: register, tax: columns(people, 0, 3, 5)}
