@@ -4,7 +4,7 @@ import "joconde/lang/ir"
 
 // mergeProjects makes a Project of a Project one Project where that repeats no
 // work, takes equal columns of a Project together, and drops a Project that
-// gives its input as it is.
+// gives its input as it is, or from which an Aggregate takes plain columns only.
 func mergeProjects(g *graph) {
 	list := g.order()
 	users := g.users(list)
@@ -21,6 +21,11 @@ func mergeProjects(g *graph) {
 			n.Exprs, n.in = exprs, []*node{below.in[0]}
 		}
 	}
+	for _, n := range list {
+		if n.Op == ir.Aggregate {
+			throughProjects(n)
+		}
+	}
 	granted := g.granted()
 	g.rebuild(nil, func(n *node, m moved, in []moved) moved {
 		if n.Op != ir.Project {
@@ -34,6 +39,31 @@ func mergeProjects(g *graph) {
 		}
 		return m
 	})
+}
+
+// throughProjects lets an Aggregate, which picks its columns itself, read past
+// Projects that only pick columns for it.
+func throughProjects(n *node) {
+	for n.in[0].Op == ir.Project {
+		below := n.in[0]
+		group := &ir.Group{}
+		for _, key := range n.Group.Keys {
+			if below.Exprs[key].Op != "col" {
+				return
+			}
+			group.Keys = append(group.Keys, below.Exprs[key].Col)
+		}
+		for _, agg := range n.Group.Aggs {
+			if agg.Arg >= 0 {
+				if below.Exprs[agg.Arg].Op != "col" {
+					return
+				}
+				agg.Arg = below.Exprs[agg.Arg].Col
+			}
+			group.Aggs = append(group.Aggs, agg)
+		}
+		n.Group, n.in = group, []*node{below.in[0]}
+	}
 }
 
 // mergeable reports whether n and the Project below it, which has so many

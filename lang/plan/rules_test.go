@@ -187,6 +187,16 @@ func TestRules(t *testing.T) {
 			0 scan[] tax.job[0 1 2] at tax
 			1 filter[0] {$1 > 6} at tax
 			2 aggregate[1] by [1] at tax`},
+		{"an aggregate reads past a project that only picks columns for it", "merge projects", func(b *builder) {
+			job := b.scan("tax.job")
+			p := b.project(job, []string{"pay", "month", "id"}, b.col(job, 2), b.col(job, 1), b.op("neg", b.col(job, 0)))
+			b.grant("v", b.group(p, []int{1}, ir.Agg{Func: ir.Sum, Arg: 0}), "x")
+			b.grant("w", b.group(p, []int{1}, ir.Agg{Func: ir.Sum, Arg: 2}), "x")
+		}, `
+			0 scan[] tax.job[0 1 2] at tax
+			1 aggregate[0] by [1] SUM($2) at tax
+			2 project[0] {$2} {$1} {-$0} at tax
+			3 aggregate[2] by [1] SUM($2) at tax`},
 		{"a project that gives a view its names stays", "merge projects", func(b *builder) {
 			job := b.scan("tax.job")
 			b.grant("v", b.project(job, []string{"a", "b", "c"}, b.col(job, 0), b.col(job, 1), b.col(job, 2)), "x")
