@@ -50,8 +50,8 @@ func addOrSub(ctx context.Context, a Arithmetic, x, y []Bits, sub bool) ([]Bits,
 	for level := 0; 1<<level < widest; level++ {
 		layers := make([]layer, len(x))
 		for i := range x {
-			layers[i].n = x[i].N
 			g, p := generate[i], propagate[i]
+			layers[i] = layer{x[i].N, make([]wire, 0, len(g)), make([]wire, 0, len(g))}
 			for hi := range g {
 				if hi>>level&1 == 0 {
 					continue
@@ -73,10 +73,10 @@ func addOrSub(ctx context.Context, a Arithmetic, x, y []Bits, sub bool) ([]Bits,
 				if hi>>level&1 == 0 {
 					continue
 				}
-				g[hi] = xorWire(wire{products[i], gate}, g[hi])
+				g[hi] = xorWire(wire{&products[i], gate}, g[hi])
 				gate++
 				if hi>>(level+1) != 0 {
-					p[hi] = wire{products[i], gate}
+					p[hi] = wire{&products[i], gate}
 					gate++
 				}
 			}
@@ -84,7 +84,7 @@ func addOrSub(ctx context.Context, a Arithmetic, x, y []Bits, sub bool) ([]Bits,
 	}
 	for i := range x {
 		for b, carry := range generate[i] {
-			xorWire(wire{sum[i], b + 1}, carry)
+			xorWire(wire{&sum[i], b + 1}, carry)
 		}
 	}
 	return sum, nil
@@ -93,7 +93,7 @@ func addOrSub(ctx context.Context, a Arithmetic, x, y []Bits, sub bool) ([]Bits,
 func wiresOf(x Bits) []wire {
 	out := make([]wire, x.W)
 	for b := range out {
-		out[b] = wire{x, b}
+		out[b] = wire{&x, b}
 	}
 	return out
 }

@@ -177,7 +177,7 @@ func wantUniform(t *testing.T, what string, counts map[[4]uint64]int, runs int) 
 
 func TestPartitionAndRadixSortOpenUniformPermutations(t *testing.T) {
 	const runs = 4800
-	for mask := range 16 {
+	for _, mask := range []int{0, 1, 5, 10, 12, 15} { // which rows have the bit
 		places, passes := map[[4]uint64]int{}, make([]map[[4]uint64]int, 4)
 		for i := range passes {
 			passes[i] = map[[4]uint64]int{}

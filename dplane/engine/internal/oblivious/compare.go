@@ -35,7 +35,7 @@ func LessThan(ctx context.Context, a Arithmetic, x, y []Bits) ([]Bits, error) {
 		same := Xor(left[i], y[i]) // NOT x XOR y is 1 where the bits are equal
 		rows[i], spans[i] = x[i].N, make([]span, x[i].W)
 		for b := range spans[i] {
-			spans[i][b] = span{less: wire{less[i], b}, same: wire{same, b}}
+			spans[i][b] = span{less: wire{&less[i], b}, same: wire{&same, b}}
 		}
 	}
 	return join(ctx, a, rows, spans)
@@ -57,9 +57,9 @@ func LessThanConst(ctx context.Context, a Arithmetic, x Bits, k *big.Int) (Bits,
 	for i := range spans {
 		b := low + i
 		if k.Bit(b) == 1 {
-			spans[i] = span{less: wire{not, b}, same: wire{x, b}}
+			spans[i] = span{less: wire{&not, b}, same: wire{&x, b}}
 		} else {
-			spans[i] = span{same: wire{not, b}, known: true}
+			spans[i] = span{same: wire{&not, b}, known: true}
 		}
 	}
 	out, err := join(ctx, a, []int{x.N}, [][]span{spans})
@@ -75,7 +75,7 @@ func join(ctx context.Context, a Arithmetic, rows []int, spans [][]span) ([]Bits
 	for {
 		layers, work := make([]layer, len(spans)), false
 		for i, s := range spans {
-			layers[i].n = rows[i]
+			layers[i] = layer{rows[i], make([]wire, 0, len(s)), make([]wire, 0, len(s))}
 			for lo := 0; lo+1 < len(s); lo += 2 {
 				if !s[lo].known {
 					layers[i].and(s[lo+1].same, s[lo].less)
@@ -98,7 +98,7 @@ func join(ctx context.Context, a Arithmetic, rows []int, spans [][]span) ([]Bits
 			for lo := 0; lo+1 < len(s); lo += 2 {
 				low, joined := s[lo], s[lo+1]
 				if !low.known {
-					less := wire{products[i], gate}
+					less := wire{&products[i], gate}
 					gate++
 					if !joined.known {
 						less = xorWire(less, joined.less)
@@ -106,7 +106,7 @@ func join(ctx context.Context, a Arithmetic, rows []int, spans [][]span) ([]Bits
 					joined.less, joined.known = less, false
 				}
 				if lo > 0 {
-					joined.same = wire{products[i], gate}
+					joined.same = wire{&products[i], gate}
 					gate++
 				}
 				next = append(next, joined)

@@ -63,7 +63,7 @@ func TestQuotientsAreExact(t *testing.T) {
 	}
 	for _, n := range []int{1 << 10, 1<<10 + 1, 1<<15 + 1} { // each digit size
 		s := newStream(uint64(n))
-		wantQuotients(t, &plain{}, 13, 6, s.numbers(n, 13), s.numbers(n, 6))
+		wantQuotients(t, &plain{}, 9, 3, s.numbers(n, 9), s.numbers(n, 3))
 	}
 }
 

@@ -10,7 +10,7 @@ var errShape = errors.New("operands have different shapes")
 
 // wire is one plane of a word.
 type wire struct {
-	of    Bits
+	of    *Bits
 	plane int
 }
 

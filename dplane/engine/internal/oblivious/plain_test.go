@@ -191,8 +191,10 @@ func (p *plain) share(w int, numbers []*big.Int) Bits {
 	n := len(numbers)
 	planes := make([]uint64, w*Words(n))
 	for r, x := range numbers {
-		for b := range w {
-			planes[b*Words(n)+r/64] |= uint64(x.Bit(b)) << (r % 64)
+		for i, word := range x.Bits() {
+			for b := 64 * i; b < min(w, 64*i+64); b++ {
+				planes[b*Words(n)+r/64] |= uint64(word) >> (b % 64) & 1 << (r % 64)
+			}
 		}
 	}
 	return p.dealBits(n, w, planes)
@@ -202,10 +204,11 @@ func (p *plain) value(x Bits) []*big.Int {
 	planes := p.joinBits(x)
 	out := make([]*big.Int, x.N)
 	for r := range out {
-		out[r] = new(big.Int)
+		words := make([]big.Word, Words(x.W))
 		for b := range x.W {
-			out[r].SetBit(out[r], b, uint(planes[b*Words(x.N)+r/64]>>(r%64)&1))
+			words[b/64] |= big.Word(planes[b*Words(x.N)+r/64]>>(r%64)&1) << (b % 64)
 		}
+		out[r] = new(big.Int).SetBits(words)
 	}
 	return out
 }
