@@ -1,0 +1,216 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"joconde/dplane/table"
+	"joconde/internal/survey"
+	"joconde/lang/ir"
+)
+
+//go:embed demo.sql
+var demoProgram string
+
+// demoOptions are the flags of demo.
+type demoOptions struct {
+	engine string
+	keep   string
+}
+
+// demoLater are flags of the demo that need a task with approvals, a
+// coordinator and attested nodes around the computation.
+var demoLater = []string{"platform", "edit-after-approval", "kill", "tamper"}
+
+func (t *tool) demoCommand() *cobra.Command {
+	var o demoOptions
+	c := &cobra.Command{
+		Use:   "demo",
+		Short: "See it work: the gender pay gap, from two offices that show each other nothing",
+		Long: `demo computes the gender pay gap by region and education on a real public
+survey. A population register knows gender and education, a tax agency region
+and earnings. Their records are split into shares, linked and averaged on the
+shares in three separate processes, and only the averages are opened.`,
+		Example: "  joconde demo\n  joconde demo --json",
+		Args:    cobra.NoArgs,
+	}
+	flags := c.Flags()
+	flags.StringVar(&o.engine, "engine", defaultEngine, "the engine that computes")
+	flags.StringVar(&o.keep, "keep", "", "keep program, tables and result in this folder, to go on with: joconde try")
+	for _, name := range demoLater {
+		flags.String(name, "", "")
+		flags.Lookup(name).NoOptDefVal = "yes"
+		_ = flags.MarkHidden(name) // it exists: it was made a line above
+	}
+	c.RunE = t.does(func(ctx context.Context, _ []string) error {
+		for _, name := range demoLater {
+			if flags.Changed(name) {
+				return usage("JOC-U020", "the demo has no --"+name+" yet",
+					"it shows the computation alone: no task that is approved, no coordinator and no attested node is around it in this version", "leave it out")
+			}
+		}
+		return t.demo(ctx, o)
+	})
+	return c
+}
+
+// demo tells the story of one computation.
+func (t *tool) demo(ctx context.Context, o demoOptions) error {
+	c := &computation{file: "demo.sql", source: demoProgram, rows: map[string]int{}}
+	files := map[string][]byte{"register.person": survey.Register(), "tax.earner": survey.Tax()}
+	c.read = func(ctx context.Context, declared ir.Table) ([][]ir.Value, error) {
+		name := declared.QName()
+		rows, _, err := table.Read(ctx, bytes.NewReader(files[name]), name+".csv", &declared, table.Options{})
+		return rows, err
+	}
+	if err := c.chooseEngine(o.engine); err != nil {
+		return err
+	}
+	if c.engine == nil {
+		return usage("JOC-U021", "the demo does not run in the clear", "there would be nothing to see", "choose an engine, or use: joconde try --engine clear")
+	}
+	t.texts[c.file] = c.source
+	s := &story{w: t.prose(), began: time.Now()}
+	fmt.Fprintf(s.w, `JOCONDE demo. Everything runs on this computer, with a real public survey.
+Two offices that may not show each other their records; %d computing parties
+that see nothing but shares. Stop with Ctrl-C; nothing stays behind.
+
+`, c.engine.Info().PartiesMin)
+
+	s.step("Compiling the program, and checking the tables of two offices")
+	if err := c.compile(); err != nil {
+		return err
+	}
+	if err := c.check(ctx); err != nil {
+		return err
+	}
+	for _, declared := range c.program.Tables {
+		var columns []string
+		for _, column := range declared.Columns {
+			columns = append(columns, column.Name)
+		}
+		s.tell("%-9s %-7s %s rows   %s", declared.Owner, declared.Name, grouped(int64(len(c.tables[declared.QName()]))), strings.Join(columns, ", "))
+	}
+	if err := c.lower(); err != nil {
+		return err
+	}
+	statement, err := c.statement()
+	if err != nil {
+		return err
+	}
+	s.step("Who learns what")
+	s.tell("%s", strings.TrimSpace(statement.Prose()))
+
+	s.step("Splitting tables into shares")
+	if err := c.split(); err != nil {
+		return err
+	}
+	s.tell("%s", c.oneNumber("tax", "earnings"))
+
+	if err := c.start(ctx, t, s.step); err != nil {
+		return err
+	}
+	s.step(fmt.Sprintf("%d computing parties are ready, each a process of its own", len(c.parties)))
+	for _, p := range c.parties {
+		s.tell("%s   process %d   %s   TLS key %s...", p.name, p.process.pid, p.hello.Address, p.hello.Pin.String()[:len("sha256:")+16])
+	}
+	s.step("Computing on shares: linking, grouping, averaging")
+	progress := t.newProgress(indent)
+	err = c.run(ctx, progress.show)
+	progress.clear()
+	if err != nil {
+		return err
+	}
+	if err := c.open(); err != nil {
+		return err
+	}
+	if err := c.compare(); err != nil {
+		return err
+	}
+	r := c.report()
+	s.tell("done: %s rounds, at most %s sent and %s of memory at a node", grouped(*r.Rounds), size(greatest(r.BytesPerNode)), size(greatest(r.PeakRSSPerNode)))
+	for _, view := range r.Results {
+		s.step(fmt.Sprintf("Result for %s: %s", names(view.To), view.View))
+		s.tell("%s", strings.TrimRight(view.table(shownRows), "\n"))
+	}
+	s.step("Same as computing in the clear: " + equality(r))
+	if err := c.keep(o.keep, files); err != nil {
+		return err
+	}
+	if o.keep != "" {
+		s.step("Kept in " + o.keep)
+	}
+	fmt.Fprintf(s.w, `
+%.1f s in all. What this did not show: engine %s withstands one computing party
+that looks, not one that lies, and nothing here ran in a trusted execution
+environment: whoever controls this computer could have looked.
+
+Make your own:  joconde try --program program.sql --table owner.table=file.csv
+`, time.Since(s.began).Seconds(), c.name)
+	if t.json {
+		if err := t.printJSON(r); err != nil {
+			return err
+		}
+	}
+	return c.unequal(r)
+}
+
+// keep writes down what somebody needs to run the same with try.
+func (c *computation) keep(folder string, files map[string][]byte) error {
+	if folder == "" {
+		return nil
+	}
+	if err := c.write(folder); err != nil {
+		return err
+	}
+	for name, text := range files {
+		if err := writeFile(filepath.Join(folder, name+".csv"), text); err != nil {
+			return err
+		}
+	}
+	return writeFile(filepath.Join(folder, "program.sql"), []byte(c.source))
+}
+
+func writeFile(path string, text []byte) error {
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		return unwritable(path, err)
+	}
+	return nil
+}
+
+// story prints the demo with the time at which each step began.
+type story struct {
+	w     io.Writer
+	began time.Time
+}
+
+// indent is where what belongs to a step begins.
+const indent = "         "
+
+func (s *story) step(text string) {
+	elapsed := int(time.Since(s.began).Seconds())
+	fmt.Fprintf(s.w, "%2d:%02d  %s\n", elapsed/60, elapsed%60, text)
+}
+
+func (s *story) tell(format string, args ...any) {
+	for line := range strings.Lines(fmt.Sprintf(format, args...)) {
+		fmt.Fprintln(s.w, strings.TrimRight(indent+strings.TrimRight(line, "\n"), " "))
+	}
+}
+
+func greatest(numbers []int64) int64 {
+	var most int64
+	for _, n := range numbers {
+		most = max(most, n)
+	}
+	return most
+}

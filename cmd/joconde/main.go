@@ -1,0 +1,183 @@
+// Command joconde is the people's tool: it tries a program on files, checks a
+// task's program, lists the engines and shows the whole at work. It sees the
+// clear data of whoever runs it, and stays on that person's machine: computing
+// parties are processes of the separate program node, over TLS on loopback.
+// Start with main.go; try.go tells what every computation goes through.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+
+	"charm.land/fang/v2"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"joconde"
+)
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+// tool is one run of the command.
+type tool struct {
+	out, err io.Writer         // standard output and error
+	json     bool              // --json: one object on out, all else on err
+	plain    bool              // --plain: no redrawn line, ASCII only
+	tidy     *tidy             // what an interruption must end and remove
+	failure  error             // what the command ended with
+	texts    map[string]string // of programs, by file: errors show their line
+}
+
+// prose is where the tool speaks to people.
+func (t *tool) prose() io.Writer {
+	if t.json {
+		return t.err
+	}
+	return t.out
+}
+
+// run executes one command line and returns the exit code. An interruption
+// cancels the context, so that everything ends in good order; a second one
+// ends it at once. Either way no process and no file stays.
+func run(args []string) int {
+	t := &tool{out: os.Stdout, err: os.Stderr, tidy: &tidy{}, texts: map[string]string{}, json: slices.Contains(args, "--json")}
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
+	go func() {
+		<-signals
+		cancel(errInterrupted)
+		<-signals
+		t.tidy.all()
+		os.Exit(joconde.ExitInterrupted)
+	}()
+
+	root := t.commands()
+	root.SetArgs(args)
+	root.SetOut(t.out)
+	root.SetErr(t.err)
+	// Commands keep their error in t.failure, so fang sees only cobra's own
+	// complaints, and its handler says nothing: we print all errors alike.
+	silent := func(io.Writer, fang.Styles, error) {}
+	if err := fang.Execute(ctx, root, fang.WithErrorHandler(silent), fang.WithVersion(version()), fang.WithoutManpage()); err != nil {
+		t.failure = usage("JOC-U001", err.Error(), "", "see: joconde --help")
+	}
+	t.tidy.all()
+	if ctx.Err() != nil { // whatever failed, it failed because we were interrupted
+		t.failure = errInterrupted
+	}
+	if t.failure == nil {
+		return joconde.ExitDone
+	}
+	return t.complain(t.failure)
+}
+
+// commands is the tree of commands.
+func (t *tool) commands() *cobra.Command {
+	root := group(&cobra.Command{
+		Use:   "joconde",
+		Short: "Compute joint statistics that nobody else sees the data of",
+		Long: `joconde computes an exact joint statistic over tables that their owners may not
+show each other. What is computed is an SQL program; who learns what stands in
+it. Everything on this page runs on this computer.`,
+		Example: `  joconde demo
+  joconde task check program.sql
+  joconde try --program program.sql --table edu.student=students.csv --table tax.payment=payments.csv`,
+	})
+	flags := root.PersistentFlags()
+	flags.BoolVar(&t.json, "json", false, "print one JSON object on standard output; progress and prose go to standard error")
+	flags.BoolVar(&t.plain, "plain", false, "ASCII only, and no line is redrawn")
+	task := group(&cobra.Command{Use: "task", Short: "Work on a computation task"})
+	task.AddCommand(t.checkCommand())
+	engines := group(&cobra.Command{Use: "engine", Short: "Look at the engines that compute"})
+	engines.AddCommand(t.engineListCommand())
+	root.AddCommand(t.demoCommand(), t.tryCommand(), task, engines, t.versionCommand())
+	return root
+}
+
+// group makes a command that only holds others: alone it shows its help, and
+// an unknown word is an error.
+func group(c *cobra.Command) *cobra.Command {
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return fmt.Errorf("unknown command %q for %q", args[0], c.CommandPath())
+		}
+		return c.Help()
+	}
+	c.Args = cobra.ArbitraryArgs
+	return c
+}
+
+// does gives cobra a function whose error we print ourselves.
+func (t *tool) does(f func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
+	return func(c *cobra.Command, args []string) error {
+		t.failure = f(c.Context(), args)
+		return nil
+	}
+}
+
+// onTerminal says whether a line may be redrawn on w.
+func (t *tool) onTerminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	return ok && !t.plain && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(file.Fd()))
+}
+
+// tidy holds what must not outlive the tool: functions that end processes and
+// remove directories. Each is safe to call twice, from any goroutine.
+type tidy struct {
+	mu     sync.Mutex
+	ends   []func()
+	closed bool // by an interruption: nothing may be made any more
+}
+
+// make makes something and keeps the function that ends it, so that nothing
+// can come between the two.
+func (t *tidy) make(something func() (end func(), err error)) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return errInterrupted
+	}
+	end, err := something()
+	if err == nil {
+		t.ends = append(t.ends, end)
+	}
+	return err
+}
+
+// all ends what was made, the latest first. Nothing can be made after it.
+func (t *tidy) all() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, end := range slices.Backward(t.ends) {
+		end()
+	}
+	t.ends, t.closed = nil, true
+}
+
+var errInterrupted = errors.New("interrupted")
+
+func (t *tool) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
+		RunE: t.does(func(context.Context, []string) error {
+			if t.json {
+				return t.printJSON(struct {
+					Format  int    `json:"format"`
+					Version string `json:"version"`
+				}{1, version()})
+			}
+			_, err := fmt.Fprintln(t.out, "joconde", strings.TrimSpace(version()))
+			return err
+		}),
+	}
+}

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"joconde/dplane"
+)
+
+// progress shows how far a computation is, on standard error: on a terminal a
+// line that is drawn again, elsewhere a line every few seconds. One goroutine
+// uses it.
+type progress struct {
+	w        io.Writer
+	redraw   bool
+	indent   string
+	started  time.Time
+	last     time.Time
+	lastWide int
+}
+
+func (t *tool) newProgress(indent string) *progress {
+	now := time.Now()
+	return &progress{w: t.err, redraw: t.onTerminal(t.err), indent: indent, started: now, last: now}
+}
+
+func (p *progress) show(now dplane.Progress) {
+	every := 3 * time.Second
+	if p.redraw {
+		every = 100 * time.Millisecond
+	}
+	if time.Since(p.last) < every {
+		return
+	}
+	p.last = time.Now()
+	line := fmt.Sprintf("%sComputing   %s of %s steps   %s rounds   %s per node   %.1f s", p.indent, grouped(int64(now.Done)), grouped(int64(now.Total)),
+		grouped(now.Rounds), size(now.Bytes), time.Since(p.started).Seconds())
+	if !p.redraw {
+		fmt.Fprintln(p.w, line)
+		return
+	}
+	bar := ""
+	if now.Total > 0 {
+		const width = 24
+		done := min(width, width*now.Done/now.Total)
+		bar = strings.Repeat("█", done) + strings.Repeat("░", width-done) + "  "
+	}
+	line = strings.Replace(line, "Computing   ", "Computing   "+bar, 1)
+	fmt.Fprint(p.w, "\r"+line+strings.Repeat(" ", max(0, p.lastWide-len(line))))
+	p.lastWide = len(line)
+}
+
+// clear removes the redrawn line, so that what comes next starts clean.
+func (p *progress) clear() {
+	if p.redraw && p.lastWide > 0 {
+		fmt.Fprint(p.w, "\r\033[K")
+		p.lastWide = 0
+	}
+}
+
+// size writes a number of bytes for people.
+func size(n int64) string {
+	switch {
+	case n >= 10_000_000:
+		return grouped((n+500_000)/1_000_000) + " MB"
+	case n >= 1_000_000:
+		return fmt.Sprintf("%.1f MB", float64(n)/1e6)
+	case n >= 1000:
+		return grouped((n+500)/1000) + " kB"
+	}
+	return grouped(n) + " B"
+}

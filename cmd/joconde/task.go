@@ -1,0 +1,54 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"joconde"
+	"joconde/lang/statement"
+)
+
+func (t *tool) checkCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "check FILE",
+		Short: "Say who would learn what by a program, or all that is wrong with it",
+		Long: `check compiles a program and prints its Statement: who learns what, which parts
+run in the clear at their owners, what is public, and what is opened to the
+computing parties. If the program is wrong, it prints everything that is.`,
+		Example: "  joconde task check program.sql",
+		Args:    cobra.ExactArgs(1),
+		RunE:    t.does(func(_ context.Context, args []string) error { return t.check(args[0]) }),
+	}
+}
+
+// check compiles a program and prints its Statement.
+func (t *tool) check(file string) error {
+	source, err := readProgram(file)
+	if err != nil {
+		return err
+	}
+	t.texts[file] = source
+	c := &computation{file: file, source: source}
+	if err := c.chooseEngine(defaultEngine); err != nil {
+		return err
+	}
+	if err := c.compile(); err != nil {
+		return err
+	}
+	stated, err := c.statement()
+	if err != nil {
+		return err
+	}
+	if t.json {
+		return t.printJSON(struct {
+			Format    int                  `json:"format"`
+			Program   joconde.Digest       `json:"program"`
+			Statement *statement.Statement `json:"statement"`
+		}{1, c.digest, stated})
+	}
+	_, err = fmt.Fprintf(t.out, "%s\nprogram %s\n", strings.TrimRight(stated.Prose(), "\n"), c.digest)
+	return err
+}

@@ -1,0 +1,240 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"joconde"
+	"joconde/dplane/table"
+	"joconde/lang/ir"
+)
+
+// tryOptions are the flags of try.
+type tryOptions struct {
+	program string
+	tables  []string // owner.table=FILE
+	rows    []string // owner.table=N
+	engine  string
+	sort    string
+	out     string
+}
+
+func (t *tool) tryCommand() *cobra.Command {
+	var o tryOptions
+	c := &cobra.Command{
+		Use:   "try --program FILE --table OWNER.TABLE=FILE ...",
+		Short: "Try a program on files of this computer",
+		Long: `try compiles a program, checks the files against its tables, splits them into
+shares, computes on the shares in separate processes of this computer, opens
+what the program grants and compares it, cell by cell, with the same program
+computed in the clear from the files. Nothing leaves this computer.`,
+		Example: `  joconde try --program program.sql --table edu.student=students.csv --table tax.payment=payments.csv
+  joconde try --program program.sql --table a.t=t.csv --engine clear --json`,
+		Args: cobra.NoArgs,
+		RunE: t.does(func(ctx context.Context, _ []string) error { return t.try(ctx, o) }),
+	}
+	flags := c.Flags()
+	flags.StringVar(&o.program, "program", "", "the SQL program")
+	flags.StringArrayVar(&o.tables, "table", nil, "the file of a table, as OWNER.TABLE=FILE; once for each table")
+	flags.StringArrayVar(&o.rows, "rows", nil, "the public row bound of a table, as OWNER.TABLE=N (default: its number of rows rounded up to a power of two)")
+	flags.StringVar(&o.engine, "engine", defaultEngine, "the engine that computes; clear is the reference, without protection")
+	flags.StringVar(&o.sort, "sort", "", "how to sort: quick (opens comparisons of shuffled distinct keys) or radix (opens random permutations only)")
+	flags.StringVar(&o.out, "out", "", "also write each result as a CSV file into this folder")
+	return c
+}
+
+const defaultEngine = "rep3"
+
+// try is the whole of a computation on the files that were named.
+func (t *tool) try(ctx context.Context, o tryOptions) error {
+	c, files, err := o.computation(t)
+	if err != nil {
+		return err
+	}
+	if err := c.compile(); err != nil {
+		return err
+	}
+	if err := c.matches(files); err != nil {
+		return err
+	}
+	if err := c.check(ctx); err != nil {
+		return err
+	}
+	if c.engine != nil {
+		if err := t.onShares(ctx, c); err != nil {
+			return err
+		}
+	}
+	if err := c.compare(); err != nil {
+		return err
+	}
+	if err := c.write(o.out); err != nil {
+		return err
+	}
+	return t.report(c)
+}
+
+// onShares is the part of a computation that the reference does without.
+func (t *tool) onShares(ctx context.Context, c *computation) error {
+	say := func(text string) { fmt.Fprintln(t.err, text) }
+	if err := c.lower(); err != nil {
+		return err
+	}
+	if err := c.split(); err != nil {
+		return err
+	}
+	if err := c.start(ctx, t, say); err != nil {
+		return err
+	}
+	progress := t.newProgress("")
+	err := c.run(ctx, progress.show)
+	progress.clear()
+	if err != nil {
+		return err
+	}
+	return c.open()
+}
+
+// computation checks the flags and reads the program.
+func (o tryOptions) computation(t *tool) (c *computation, files map[string]string, err error) {
+	if o.program == "" {
+		return nil, nil, usage("JOC-U012", "no program is named", "", "add: --program FILE")
+	}
+	if o.sort != "" && o.sort != "quick" && o.sort != "radix" {
+		return nil, nil, usage("JOC-U013", fmt.Sprintf("there is no sort %q", o.sort), "", "write --sort quick or --sort radix")
+	}
+	c = &computation{file: o.program, sort: strings.TrimPrefix(o.sort, "quick"), rows: map[string]int{}}
+	if err := c.chooseEngine(o.engine); err != nil {
+		return nil, nil, err
+	}
+	files = map[string]string{}
+	for _, text := range o.tables {
+		name, file, found := strings.Cut(text, "=")
+		if !found || name == "" || file == "" {
+			return nil, nil, usage("JOC-U014", fmt.Sprintf("--table %s is not of the form OWNER.TABLE=FILE", text), "", "write, for example, --table edu.student=students.csv")
+		}
+		if files[name] != "" {
+			return nil, nil, usage("JOC-U015", fmt.Sprintf("table %s is given twice", name), "", "leave one --table out")
+		}
+		files[name] = file
+	}
+	for _, text := range o.rows {
+		name, number, _ := strings.Cut(text, "=")
+		n, err := strconv.Atoi(number)
+		if err != nil || n < 1 || n > 1<<30 {
+			return nil, nil, usage("JOC-U016", fmt.Sprintf("--rows %s is not of the form OWNER.TABLE=N", text), "N is between 1 and 1,073,741,824", "write, for example, --rows edu.student=100000")
+		}
+		c.rows[name] = n
+	}
+	if c.source, err = readProgram(o.program); err != nil {
+		return nil, nil, err
+	}
+	t.texts[c.file] = c.source
+	c.read = func(ctx context.Context, table ir.Table) ([][]ir.Value, error) {
+		return t.readFile(ctx, table, files[table.QName()], c.rows[table.QName()])
+	}
+	return c, files, nil
+}
+
+// matches says whether the files, and the row bounds, are those of the
+// program's tables: all that is missing or too much at once.
+func (c *computation) matches(files map[string]string) error {
+	var problems joconde.Problems
+	names := map[string]bool{}
+	for _, t := range c.program.Tables {
+		name := t.QName()
+		names[name] = true
+		if files[name] == "" {
+			problems = append(problems, usage("JOC-U017", fmt.Sprintf("no file is given for table %s", name),
+				"the program uses this table", fmt.Sprintf("add: --table %s=FILE", name)))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		if !names[name] {
+			problems = append(problems, usage("JOC-U018", fmt.Sprintf("the program uses no table %s", name),
+				"its tables are "+strings.Join(slices.Sorted(maps.Keys(names)), ", "), "correct the name, or leave --table "+name+" out"))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.rows)) {
+		if !names[name] {
+			problems = append(problems, usage("JOC-U019", fmt.Sprintf("--rows names a table that the program does not use: %s", name),
+				"its tables are "+strings.Join(slices.Sorted(maps.Keys(names)), ", "), "correct the name, or leave --rows "+name+" out"))
+		}
+	}
+	if len(problems) > 0 {
+		return problems
+	}
+	return nil
+}
+
+// readFile reads and checks the file of one table.
+func (t *tool) readFile(ctx context.Context, declared ir.Table, path string, bound int) ([][]ir.Value, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, joconde.Problems{unreadable("JOC-D002", "the file of table "+declared.QName(), path, err)}
+	}
+	defer file.Close() // read only: nothing can be lost
+	rows, note, err := table.Read(ctx, file, path, &declared, table.Options{MaxRows: bound})
+	if err != nil {
+		return nil, err
+	}
+	for _, sentence := range note.Sentences() {
+		fmt.Fprintf(t.err, "%s (%s): %s\n", path, declared.QName(), sentence)
+	}
+	return rows, nil
+}
+
+// unreadable is a file that cannot be opened or read.
+func unreadable(code, what, path string, err error) *joconde.Problem {
+	why, do := err.Error(), "check the file"
+	var cause *fs.PathError
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		why, do = "there is no such file", "check the name and the folder"
+	case errors.Is(err, fs.ErrPermission):
+		why, do = "you may not read it", "ask whoever owns the file"
+	case errors.As(err, &cause):
+		why = cause.Err.Error()
+	}
+	return &joconde.Problem{Code: code, What: what + " cannot be read", Where: path, Why: why, Do: do, Exit: joconde.ExitInvalid, Err: err}
+}
+
+// write writes each result as CSV into a folder.
+func (c *computation) write(folder string) error {
+	if folder == "" {
+		return nil
+	}
+	results := c.results
+	if c.engine == nil {
+		results = c.reference
+	}
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return unwritable(folder, err)
+	}
+	for _, r := range results {
+		path := filepath.Join(folder, r.View+".csv")
+		var text strings.Builder
+		if err := table.Write(&text, r.columns, r.values); err != nil {
+			return fmt.Errorf("write %s: %w", r.View, err)
+		}
+		if err := os.WriteFile(path, []byte(text.String()), 0o600); err != nil {
+			return unwritable(path, err)
+		}
+	}
+	return nil
+}
+
+func unwritable(path string, err error) *joconde.Problem {
+	return &joconde.Problem{Code: "JOC-R022", What: "the result cannot be written", Where: path, Why: err.Error(),
+		Do: "choose another folder with --out", Exit: joconde.ExitInvalid, Err: err}
+}
