@@ -11,8 +11,8 @@ import (
 	"joconde/lang/ir"
 )
 
-// packedBytes is what key text of up to that many declared characters must fit
-// in UTF-8: such keys are compared exactly, packed into 128 bits.
+// packedBytes is the greatest declared width at which key text is compared
+// exactly, packed into as many bytes of UTF-8 as characters are declared.
 const packedBytes = 16
 
 // maxDigits bounds numbers: more than any range allows, and few enough that
@@ -107,7 +107,7 @@ func (k *column) text(f field) (ir.Value, rule) {
 		return ir.Value{}, badUTF8
 	case utf8.RuneCount(text) > k.Type.Width:
 		return ir.Value{}, tooWide
-	case k.Type.Width <= packedBytes && len(text) > packedBytes:
+	case k.Type.Width <= packedBytes && len(text) > k.Type.Width:
 		return ir.Value{}, tooManyBytes
 	}
 	k.trimmed = k.trimmed || len(text) < len(f.text)

@@ -171,7 +171,7 @@ func TestWhatIsRefusedAndWhere(t *testing.T) {
 		{"no truth values", "b\nyes\n2\n", declare(of(ir.Bool, "b")), Options{}, []string{"JOC-D123 rows 2, 3: column b: 2 values are not true or false"}},
 		{"not in the code list", "c\nnl\n\"\"\nDE\nNL\n", declare(coded("c", "BE", "NL")), Options{}, []string{"JOC-D124 rows 2, 3, 4: column c: 3 values are not in the code list"}},
 		{"out of range", "n,x\n1,-5.01\n1,10.01\n1,10\n1," + strings.Repeat("9", 200) + "\n", num, Options{}, []string{"JOC-D125 rows 2, 3, 5: column x: 3 values are out of range"}},
-		{"too wide, in characters", "a,b\néééé,ééééé\n", ab, Options{}, []string{"JOC-D126 row 2: column b: a text is too long"}},
+		{"too wide, in characters", "a,b\néé,ééééé\n", ab, Options{}, []string{"JOC-D126 row 2: column b: a text is too long"}},
 		{"too long in bytes for a packed key", "a\néééééééé\nééééééééé\n", declare(key("a", 16)), Options{}, []string{"JOC-D127 row 3: column a: a text is too long in bytes"}},
 		{"long keys are hashed and may be as long as declared", "a\n" + strings.Repeat("é", 17) + "\nx\ny,\n", declare(key("a", 17)), Options{},
 			[]string{"JOC-D107 row 4: a row has more cells than the header"}},
