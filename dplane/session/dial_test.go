@@ -152,26 +152,29 @@ func TestStrangersAreDroppedAndThePartiesConnect(t *testing.T) {
 
 func TestAWrongKeyIsRefusedAndThePartyNamed(t *testing.T) {
 	for party := range 3 {
-		configs := listening(t, 3)
-		id, err := session.NewIdentity()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for p := range configs {
-			configs[p].Handshake = time.Second
-		}
-		// The party has a key of its own, unknown to the others.
-		c := &configs[party]
-		c.Identity = id
-		c.Peers = append([]session.Peer(nil), c.Peers...)
-		c.Peers[party].Pin = id.Pin()
-		sessions, errs := dialAll(context.Background(), configs)
-		closeAll(sessions)
-		for p, err := range errs {
-			if p != party && !names(err, party) {
-				t.Errorf("%s ended with %v, which does not name %s", session.Name(p), err, session.Name(party))
+		t.Run(string(session.Name(party)), func(t *testing.T) {
+			t.Parallel()
+			configs := listening(t, 3)
+			id, err := session.NewIdentity()
+			if err != nil {
+				t.Fatal(err)
 			}
-		}
+			for p := range configs {
+				configs[p].Handshake = 3 * time.Second
+			}
+			// The party has a key of its own, unknown to the others.
+			c := &configs[party]
+			c.Identity = id
+			c.Peers = append([]session.Peer(nil), c.Peers...)
+			c.Peers[party].Pin = id.Pin()
+			sessions, errs := dialAll(context.Background(), configs)
+			closeAll(sessions)
+			for p, err := range errs {
+				if p != party && !names(err, party) {
+					t.Errorf("%s ended with %v, which does not name %s", session.Name(p), err, session.Name(party))
+				}
+			}
+		})
 	}
 }
 
@@ -227,17 +230,20 @@ func TestAnotherLabelOrPlanIsRefusedOnBothSides(t *testing.T) {
 
 func TestAPartyThatNeverComesIsNamedByAll(t *testing.T) {
 	for party := range 3 {
-		configs := listening(t, 3)
-		for p := range configs {
-			configs[p].Handshake = time.Second
-		}
-		others := append(append([]session.Config(nil), configs[:party]...), configs[party+1:]...)
-		_, errs := dialAll(context.Background(), others)
-		for _, err := range errs {
-			if !names(err, party) {
-				t.Errorf("%v does not name %s", err, session.Name(party))
+		t.Run(string(session.Name(party)), func(t *testing.T) {
+			t.Parallel()
+			configs := listening(t, 3)
+			for p := range configs {
+				configs[p].Handshake = 3 * time.Second
 			}
-		}
+			others := append(append([]session.Config(nil), configs[:party]...), configs[party+1:]...)
+			_, errs := dialAll(context.Background(), others)
+			for _, err := range errs {
+				if !names(err, party) {
+					t.Errorf("%v does not name %s", err, session.Name(party))
+				}
+			}
+		})
 	}
 }
 

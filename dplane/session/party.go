@@ -29,8 +29,8 @@ const (
 	grace = 2 * time.Second
 	// linger is how long an aborted session tries to tell its peers.
 	linger = 2 * time.Second
-
-	// noticeAfter is how long a round lasts before its party says so.
+	// noticeAfter is how long a round lasts before its party says for whom it
+	// waits.
 	noticeAfter = time.Second
 
 	unlimited = -1 // openings
@@ -50,7 +50,7 @@ type party struct {
 	epoch    time.Time
 	wg       sync.WaitGroup
 
-	// turn is held for the whole of a round; it guards the fields below.
+	// turn is held for the whole of a round; it guards the next fields.
 	turn    sync.Mutex
 	timer   *time.Timer
 	moved   chan *transfer // done or given up; has room for all of a round

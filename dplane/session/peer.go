@@ -24,7 +24,7 @@ type peer struct {
 	want   chan *transfer // at most one, from the current round
 	notice chan []byte    // at most one
 
-	lastIn, lastOut atomic.Int64 // party.clock of the last byte that moved
+	lastIn, lastOut atomic.Int64 // party.clock when a message last moved
 
 	// Guarded by party.mu.
 	waiting, sending bool // in the current round, or when it failed
@@ -214,6 +214,7 @@ func (p *peer) take(h frame.Header) bool {
 	if p.current != nil && p.current.frame != h {
 		return false
 	}
+	p.lastIn.Store(p.s.clock()) // only what we wait for counts as progress
 	p.payload(h)
 	return true
 }
@@ -247,6 +248,7 @@ func (p *peer) payload(h frame.Header) {
 		if err != nil {
 			return
 		}
+		p.lastIn.Store(p.s.clock())
 		at, rest = at+uint64(n), rest-n
 	}
 	if p.current == nil {
@@ -283,7 +285,6 @@ func (p *peer) fill(b []byte) error {
 func (p *peer) some(b []byte) (int, error) {
 	n, err := p.conn.Read(b)
 	if n > 0 {
-		p.lastIn.Store(p.s.clock())
 		return n, nil
 	}
 	if err != nil && errors.Is(err, os.ErrDeadlineExceeded) {

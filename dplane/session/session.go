@@ -3,6 +3,10 @@
 // lengths, never what a message means. It may be trusted to deliver a peer's
 // bytes in order or to fail with a Fault that names the peer. Start with
 // Session; Pipe is the implementation in memory, tls.go the one over TLS 1.3.
+//
+// Whom a Fault names rests on what the parties say of one another: it is the
+// one that failed as long as nobody lies, but a party that lies can have another
+// named. It tells an operator where to look; it proves nothing.
 package session
 
 import "context"

@@ -23,10 +23,6 @@ func atEach(sessions []Session, f func(me int, s Session) error) []error {
 	return errs
 }
 
-func closeAll(sessions []Session) {
-	atEach(sessions, func(_ int, s Session) error { return s.Close() })
-}
-
 func TestEverybodyGetsWhatWasSent(t *testing.T) {
 	for _, n := range []int{1, 2, 3, 5} {
 		for _, size := range []int{1, 17, block, 3<<20 + 5} {
