@@ -60,6 +60,11 @@ func together(t testing.TB, story func(ctx context.Context, p *party) error) {
 
 func slice(errs [3]error) []error { return errs[:] }
 
+// Shares of the three parties stand in slices, not in arrays: the compiler of
+// Go 1.26 lets the collector free what only an element of a local array of
+// structs points to, where the index is not a constant and a copy of the
+// element is all that is used.
+
 // column is clear numbers, of w bits or modulo 2^k.
 type column []*big.Int
 
@@ -98,7 +103,8 @@ type components3 [3][]uint64
 func (c components3) at(p int) [][]uint64 { return [][]uint64{c[p], c[(p+1)%3]} }
 
 // splitBits shares a column as words of w bits: entry p is party p's.
-func splitBits(c column, w int) (parts [3]Bits) {
+func splitBits(c column, w int) []Bits {
+	parts := make([]Bits, 3)
 	n := len(c)
 	var all components3
 	for j := range all {
@@ -168,7 +174,8 @@ func unringWords(x []uint64, n, k int) column {
 }
 
 // splitRing shares a column as elements of Z_2^k.
-func splitRing(c column, k int) (parts [3]Ring) {
+func splitRing(c column, k int) []Ring {
+	parts := make([]Ring, 3)
 	var all components3
 	all[0] = ringWords(c, k)
 	for _, j := range []int{1, 2} {
@@ -187,7 +194,7 @@ func splitRing(c column, k int) (parts [3]Ring) {
 
 // joinBits puts three parties' shares together, and checks what must hold of
 // every share: no stray bits, and both holders of a component have the same.
-func joinBits(t testing.TB, parts [3]Bits) column {
+func joinBits(t testing.TB, parts []Bits) column {
 	t.Helper()
 	n, w := parts[0].N, parts[0].W
 	value := make([]uint64, w*oblivious.Words(n))
@@ -206,7 +213,7 @@ func joinBits(t testing.TB, parts [3]Bits) column {
 	return unplanes(value, n, w)
 }
 
-func joinRing(t testing.TB, parts [3]Ring) column {
+func joinRing(t testing.TB, parts []Ring) column {
 	t.Helper()
 	n, k := parts[0].N, parts[0].K
 	value := make([]uint64, elements(n, k))

@@ -13,14 +13,14 @@ var widths = []int{1, 2, 7, 8, 31, 32, 33, 64, 65, 128, 130}
 func TestAndIsTheProductOfBits(t *testing.T) {
 	for _, n := range sizes {
 		t.Run(fmt.Sprintf("%d rows", n), func(t *testing.T) {
-			var x, y [][3]Bits
+			var x, y [][]Bits
 			var want []column
 			for _, w := range widths {
 				a, b := edges(n, w), edges(n, w)
 				slices.Reverse(b)
 				x, y, want = append(x, splitBits(a, w)), append(y, splitBits(b, w)), append(want, zip(a, b, (*big.Int).And))
 			}
-			got := make([][3]Bits, len(x))
+			got := trios[Bits](len(x))
 			together(t, func(ctx context.Context, p *party) error {
 				z, err := p.And(ctx, at(x, p.me), at(y, p.me))
 				put(got, p.me, z)
@@ -36,7 +36,7 @@ func TestAndIsTheProductOfBits(t *testing.T) {
 func TestMulIsTheProductInEachRing(t *testing.T) {
 	for _, n := range sizes {
 		t.Run(fmt.Sprintf("%d rows", n), func(t *testing.T) {
-			var x, y [][3]Ring
+			var x, y [][]Ring
 			var want []column
 			for _, k := range rings {
 				a, b := edges(n, k), edges(n, k)
@@ -44,7 +44,7 @@ func TestMulIsTheProductInEachRing(t *testing.T) {
 				x, y, want = append(x, splitRing(a, k)), append(y, splitRing(b, k)), append(want, zip(a, b, (*big.Int).Mul).mod(k))
 				x, y, want = append(x, splitRing(a, k)), append(y, splitRing(a, k)), append(want, zip(a, a, (*big.Int).Mul).mod(k))
 			}
-			got := make([][3]Ring, len(x))
+			got := trios[Ring](len(x))
 			together(t, func(ctx context.Context, p *party) error {
 				z, err := p.Mul(ctx, at(x, p.me), at(y, p.me))
 				put(got, p.me, z)
@@ -60,8 +60,8 @@ func TestMulIsTheProductInEachRing(t *testing.T) {
 func TestOpeningGivesTheValuesToEveryParty(t *testing.T) {
 	for _, n := range sizes {
 		t.Run(fmt.Sprintf("%d rows", n), func(t *testing.T) {
-			var x [][3]Bits
-			var y [][3]Ring
+			var x [][]Bits
+			var y [][]Ring
 			var wantBits, wantRing []column
 			for _, w := range widths {
 				a := edges(n, w)
@@ -94,7 +94,7 @@ func TestOpeningGivesTheValuesToEveryParty(t *testing.T) {
 func TestToRingKeepsEveryWord(t *testing.T) {
 	for _, n := range sizes {
 		t.Run(fmt.Sprintf("%d rows", n), func(t *testing.T) {
-			var x [][3]Bits
+			var x [][]Bits
 			var k []int
 			var want []column
 			for _, ring := range rings {
@@ -105,7 +105,7 @@ func TestToRingKeepsEveryWord(t *testing.T) {
 					}
 				}
 			}
-			got := make([][3]Ring, len(x))
+			got := trios[Ring](len(x))
 			together(t, func(ctx context.Context, p *party) error {
 				z, err := p.ToRing(ctx, at(x, p.me), k)
 				put(got, p.me, z)
@@ -120,7 +120,7 @@ func TestToRingKeepsEveryWord(t *testing.T) {
 
 func TestToRingOfBitsAlone(t *testing.T) {
 	a := edges(200, 1)
-	x, got := splitBits(a, 1), make([][3]Ring, 1)
+	x, got := splitBits(a, 1), trios[Ring](1)
 	together(t, func(ctx context.Context, p *party) error {
 		z, err := p.ToRing(ctx, []Bits{x[p.me]}, []int{64})
 		put(got, p.me, z)
@@ -132,7 +132,7 @@ func TestToRingOfBitsAlone(t *testing.T) {
 func TestToBitsKeepsTheLowBits(t *testing.T) {
 	for _, n := range sizes {
 		t.Run(fmt.Sprintf("%d rows", n), func(t *testing.T) {
-			var x [][3]Ring
+			var x [][]Ring
 			var w []int
 			var want []column
 			for _, k := range rings {
@@ -143,7 +143,7 @@ func TestToBitsKeepsTheLowBits(t *testing.T) {
 					}
 				}
 			}
-			got := make([][3]Bits, len(x))
+			got := trios[Bits](len(x))
 			together(t, func(ctx context.Context, p *party) error {
 				z, err := p.ToBits(ctx, at(x, p.me), w)
 				put(got, p.me, z)
@@ -165,8 +165,8 @@ func TestShuffleMovesAllColumnsAlike(t *testing.T) {
 				for r := range order {
 					order[r] = big.NewInt(int64(r))
 				}
-				var x [][3]Bits
-				var y [][3]Ring
+				var x [][]Bits
+				var y [][]Ring
 				var clearBits, clearRings []column
 				for _, w := range columns {
 					a := edges(n, w)
@@ -177,7 +177,7 @@ func TestShuffleMovesAllColumnsAlike(t *testing.T) {
 					y, clearRings = append(y, splitRing(a, k)), append(clearRings, a)
 				}
 				y, clearRings = append(y, splitRing(order, 32)), append(clearRings, order)
-				gotBits, gotRings := make([][3]Bits, len(x)), make([][3]Ring, len(y))
+				gotBits, gotRings := trios[Bits](len(x)), trios[Ring](len(y))
 				together(t, func(ctx context.Context, p *party) error {
 					bits, elements, err := p.Shuffle(ctx, at(x, p.me), at(y, p.me))
 					put(gotBits, p.me, bits)
@@ -246,8 +246,17 @@ func TestOperandsOfDifferentShapesAreRefusedBeforeAnythingIsSent(t *testing.T) {
 	})
 }
 
+// trios makes room for n shares of three parties.
+func trios[T any](n int) [][]T {
+	all := make([][]T, n)
+	for i := range all {
+		all[i] = make([]T, 3)
+	}
+	return all
+}
+
 // at gives party p's shares, and put stores them.
-func at[T any](all [][3]T, p int) []T {
+func at[T any](all [][]T, p int) []T {
 	own := make([]T, len(all))
 	for i := range all {
 		own[i] = all[i][p]
@@ -255,7 +264,7 @@ func at[T any](all [][3]T, p int) []T {
 	return own
 }
 
-func put[T any](all [][3]T, p int, own []T) {
+func put[T any](all [][]T, p int, own []T) {
 	for i := range own {
 		all[i][p] = own[i]
 	}

@@ -110,15 +110,39 @@ func (p *party) compareKeys(ctx context.Context, plan [sha256.Size]byte) error {
 	if err := p.exchange(ctx); err != nil {
 		return fmt.Errorf("compare keys: %w", err)
 	}
+	var odd []int
 	for slot, peer := range []int{p.prev, p.next} {
-		if subtle.ConstantTimeCompare(got[peer][:sha256.Size], plan[:]) != 1 {
-			return blame(peer, errors.New("runs another plan than this party"))
+		want := tags(peer, slot)
+		agrees := func(from, to int, expected []byte) bool {
+			return subtle.ConstantTimeCompare(got[peer][from:to], expected) == 1
 		}
-		if subtle.ConstantTimeCompare(got[peer][sha256.Size:], tags(peer, slot)) != 1 {
-			return blame(peer, errors.New("does not hold the same keys as this party"))
+		switch {
+		case !agrees(0, sha256.Size, plan[:]):
+			return blame(peer, errors.New("runs another plan than this party"))
+		case !agrees(sha256.Size, 2*sha256.Size, want[:sha256.Size]):
+			return blame(peer, errKeys)
+		case !agrees(2*sha256.Size, 3*sha256.Size, want[sha256.Size:]):
+			odd = append(odd, peer)
 		}
 	}
-	return nil
+	return blameOdd(odd, errKeys)
+}
+
+var (
+	errKeys  = errors.New("does not hold the same keys as this party")
+	errUsage = errors.New("drew other randomness than this party")
+)
+
+// blameOdd names the peer that disagrees about what all three should have
+// alike. If both do, it is more likely this party, and nobody is named.
+func blameOdd(odd []int, err error) error {
+	switch len(odd) {
+	case 0:
+		return nil
+	case 1:
+		return blame(odd[0], err)
+	}
+	return fmt.Errorf("rep3: each of the two peers %w", err)
 }
 
 // planDigest is over all that the parties must agree on before they compute.
@@ -156,10 +180,11 @@ func (p *party) Check(ctx context.Context) error {
 	if err := p.exchange(ctx); err != nil {
 		return fmt.Errorf("compare generators: %w", err)
 	}
+	var odd []int
 	for slot, peer := range []int{p.prev, p.next} {
 		if subtle.ConstantTimeCompare(got[peer], usage(peer, slot)) != 1 {
-			return blame(peer, errors.New("drew other randomness than this party"))
+			odd = append(odd, peer)
 		}
 	}
-	return nil
+	return blameOdd(odd, errUsage)
 }

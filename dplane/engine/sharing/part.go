@@ -65,7 +65,7 @@ func clean(planes []uint64, rows int) bool {
 }
 
 // Encode gives the part as bytes.
-func (p Part) Encode() ([]byte, error) {
+func (p *Part) Encode() ([]byte, error) {
 	if p.Party < 0 || p.Party > 2 || p.Rows < 0 || p.Rows > maxRows || len(p.Bits) > maxFields || len(p.C) != len(p.Bits) {
 		return nil, errors.New("encode a part: no such shape")
 	}
@@ -100,29 +100,29 @@ func (p Part) Encode() ([]byte, error) {
 }
 
 // ParsePart reads a part strictly: what it accepts, Encode gives back.
-func ParsePart(b []byte) (Part, error) {
+func ParsePart(b []byte) (*Part, error) {
 	if len(b) < headerSize || string(b[:4]) != magic || binary.LittleEndian.Uint16(b[4:]) != version {
-		return Part{}, errForm
+		return nil, errForm
 	}
 	party, rows := binary.LittleEndian.Uint16(b[6:]), binary.LittleEndian.Uint64(b[8:])
 	fields := binary.LittleEndian.Uint32(b[16:])
 	if party > 2 || rows > maxRows || fields > maxFields || uint64(len(b)-headerSize) < 4*uint64(fields) {
-		return Part{}, errForm
+		return nil, errForm
 	}
-	p := Part{Party: int(party), Rows: int(rows), Bits: make([]int, fields), C: make([][2][]uint64, fields)}
+	p := &Part{Party: int(party), Rows: int(rows), Bits: make([]int, fields), C: make([][2][]uint64, fields)}
 	left := b[headerSize:]
 	words := 0 // at most 2^16 · 2^17 · 2^26
 	for f := range p.Bits {
 		bits := binary.LittleEndian.Uint32(left)
 		left = left[4:]
 		if bits < 1 || bits > maxBits {
-			return Part{}, errForm
+			return nil, errForm
 		}
 		p.Bits[f] = int(bits)
 		words += 2 * int(bits) * wordsOf(p.Rows)
 	}
 	if uint64(len(left)) != 8*uint64(words) { // nothing is allocated before the length is right
-		return Part{}, errForm
+		return nil, errForm
 	}
 	for f, bits := range p.Bits {
 		for c := range p.C[f] {
@@ -132,7 +132,7 @@ func ParsePart(b []byte) (Part, error) {
 			}
 			left = left[8*len(planes):]
 			if !clean(planes, p.Rows) {
-				return Part{}, errForm
+				return nil, errForm
 			}
 			p.C[f][c] = planes
 		}
@@ -141,7 +141,7 @@ func ParsePart(b []byte) (Part, error) {
 }
 
 // Expect says whether the part is the one of party with these rows and fields.
-func (p Part) Expect(party, rows int, bits []int) error {
+func (p *Part) Expect(party, rows int, bits []int) error {
 	switch {
 	case p.Party != party:
 		return fmt.Errorf("the part is that of node %d", p.Party+1)
@@ -157,7 +157,7 @@ func (p Part) Expect(party, rows int, bits []int) error {
 }
 
 // Wipe overwrites the components.
-func (p Part) Wipe() {
+func (p *Part) Wipe() {
 	for f := range p.C {
 		clear(p.C[f][0])
 		clear(p.C[f][1])

@@ -28,9 +28,9 @@ func (Replicated3) Split(rows int, bits []int, words [][]uint64) ([][]byte, erro
 	if rows < 0 || rows > maxRows || len(bits) > maxFields || len(words) != len(bits) {
 		return nil, errors.New("split: no such shape")
 	}
-	parts := [3]Part{}
+	parts := make([]*Part, 3)
 	for p := range parts {
-		parts[p] = Part{Party: p, Rows: rows, Bits: bits, C: make([][2][]uint64, len(bits))}
+		parts[p] = &Part{Party: p, Rows: rows, Bits: bits, C: make([][2][]uint64, len(bits))}
 		defer parts[p].Wipe()
 	}
 	for f := range words {
@@ -83,13 +83,14 @@ func (Replicated3) Open(rows int, bits []int, parts [][]byte) ([][]uint64, error
 	if len(parts) != 3 {
 		return nil, fmt.Errorf("open: %d parts, but three nodes", len(parts))
 	}
-	var read [3]Part
+	read := make([]*Part, 3)
 	for p := range parts {
-		var err error
-		if read[p], err = ParsePart(parts[p]); err == nil {
-			defer read[p].Wipe()
-			err = read[p].Expect(p, rows, bits)
+		part, err := ParsePart(parts[p])
+		if err == nil {
+			defer part.Wipe()
+			err = part.Expect(p, rows, bits)
 		}
+		read[p] = part
 		if err != nil {
 			return nil, fmt.Errorf("open: from node %d: %w", p+1, err)
 		}
