@@ -123,7 +123,7 @@ func (w *writer) basis(i int) string {
 	case ir.Project:
 		text = w.basis(n.In[0])
 	case ir.Filter:
-		text = noun(w.basis(n.In[0])) + " where " + w.expr(n.Exprs[0], n.In[0], false)
+		text = noun(w.basis(n.In[0])) + " where " + claim(w.expr(n.Exprs[0], n.In[0], false))
 	case ir.Aggregate:
 		text = "groups of (" + w.basis(n.In[0]) + ")"
 		if len(n.Group.Keys) > 0 {
@@ -201,6 +201,11 @@ func (w *writer) expr(e ir.Expr, node int, inner bool) string {
 	if length > longestBasis { // the caller replaces it; stop growing
 		return strings.Repeat("…", longestBasis)
 	}
+	for i, a := range e.Args {
+		if a.Type.Kind == ir.Bool && e.Op != "eq" && e.Op != "ne" && e.Op != "isnull" {
+			args[i] = claim(args[i])
+		}
+	}
 	switch e.Op {
 	case "neg":
 		return "-" + wrap(args[0])
@@ -240,6 +245,9 @@ func (w *writer) expr(e ir.Expr, node int, inner bool) string {
 	}
 	return text
 }
+
+// claim turns "whether it is so" into "it is so", for use as a condition.
+func claim(text string) string { return strings.TrimPrefix(text, "whether ") }
 
 func castWords(e ir.Expr, arg string) string {
 	from := e.Args[0].Type
