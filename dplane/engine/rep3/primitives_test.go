@@ -246,6 +246,33 @@ func TestOperandsOfDifferentShapesAreRefusedBeforeAnythingIsSent(t *testing.T) {
 	})
 }
 
+func TestAWipedPartyHoldsNoKeysAndNoMessages(t *testing.T) {
+	x, y := splitBits(edges(500, 64), 64), splitRing(edges(500, 64), 64)
+	together(t, func(ctx context.Context, p *party) error {
+		if err := everyPrimitive(ctx, p, x, x, y, y); err != nil {
+			return err
+		}
+		p.wipe()
+		for peer := range p.buffer.out {
+			for _, buffer := range [][]byte{p.buffer.out[peer], p.buffer.in[peer]} {
+				if len(buffer) != cap(buffer) || slices.ContainsFunc(buffer, func(b byte) bool { return b != 0 }) {
+					return fmt.Errorf("a message of party %d is still there", p.me)
+				}
+			}
+		}
+		if p.mask != ([2][chunk]uint64{}) {
+			return fmt.Errorf("a mask of party %d is still there", p.me)
+		}
+		defer func() {
+			if recover() == nil {
+				t.Errorf("a key of party %d is still there", p.me)
+			}
+		}()
+		p.key[0].Tag("test", nil)
+		return nil
+	})
+}
+
 // trios makes room for n shares of three parties.
 func trios[T any](n int) [][]T {
 	all := make([][]T, n)

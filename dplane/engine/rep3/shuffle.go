@@ -52,7 +52,10 @@ func (p *party) Shuffle(ctx context.Context, bits []Bits, rings []Ring) ([]Bits,
 	}
 	var lanes []*lane
 	if width > 0 {
-		joint := oblivious.Cat(bits...)
+		joint := bits[0]
+		if len(bits) > 1 {
+			joint = oblivious.Cat(bits...)
+		}
 		lanes = append(lanes, newLane(n, width, 0,
 			oblivious.PlanesToRows(joint.C[0], n, width), oblivious.PlanesToRows(joint.C[1], n, width)))
 		size += n * ((width + 7) / 8)

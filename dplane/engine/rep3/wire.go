@@ -126,10 +126,7 @@ func getRing(x []uint64, b []byte, k int) []byte {
 	return rest
 }
 
-// laneSize is the length of n words of which the low w ≤ 64 bits count.
-func laneSize(n, w int) int { return n * ((w + 7) / 8) }
-
-// putLane writes such words.
+// putLane writes words of which the low w ≤ 64 bits count.
 func putLane(b []byte, x []uint64, w int) []byte {
 	size := (w + 7) / 8
 	switch size {
