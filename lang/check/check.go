@@ -6,6 +6,7 @@
 package check
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"slices"
@@ -19,8 +20,8 @@ import (
 
 // Program checks a script, whose text is src and comes from the file of that
 // name, and builds the program. The error is joconde.Problems. A script with
-// parts that the parser refused never becomes a program: what else is wrong
-// with it is reported.
+// parts that the parser refused never becomes a program: they are reported
+// together with what else is wrong.
 func Program(file string, src []byte, s *syntax.Script) (*ir.Program, error) {
 	c := &checker{
 		Report:  syntax.NewReport(file, src),
@@ -31,11 +32,12 @@ func Program(file string, src []byte, s *syntax.Script) (*ir.Program, error) {
 		texts:   make(map[int]string),
 		aggs:    make(map[int][]int),
 		grants:  make(map[string][]joconde.PartyID),
-		end:     len(src),
+		end:     len(bytes.TrimRight(src, " \t\r\n")),
 	}
 	if s == nil {
 		s = new(syntax.Script)
 	}
+	c.Include(s)
 	for _, st := range s.Statements {
 		c.statement(st)
 	}
@@ -73,7 +75,7 @@ type checker struct {
 	incomplete bool   // something was refused by the parser
 	view       string // being built
 	parts      int    // of all expressions so far
-	end        int    // length of the text
+	end        int    // of the text, without the space after it
 }
 
 // refused marks a view whose query is wrong: what uses it is not reported.

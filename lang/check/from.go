@@ -298,7 +298,7 @@ func (c *checker) joinNodes(f *syntax.FromJoin, left, right int, keys []pair) (n
 	if !c.p.IsUnique(r, atRight) {
 		swapped = kind == ir.Inner && c.p.IsUnique(l, atLeft)
 		if !swapped {
-			c.notUnique(f, l, r, atLeft, atRight)
+			c.notUnique(f, left, right, leftKeys, rightKeys)
 			return 0, false, false
 		}
 		l, r, atLeft, atRight = r, l, atRight, atLeft
@@ -331,22 +331,30 @@ func (c *checker) joinNodes(f *syntax.FromJoin, left, right int, keys []pair) (n
 }
 
 // notUnique refuses a join that could multiply rows.
-func (c *checker) notUnique(f *syntax.FromJoin, left, right int, atLeft, atRight []int) {
-	key := func(node int, at []int) string {
-		var names []string
-		for _, i := range at {
-			names = append(names, c.columns(node)[i].Name)
-		}
-		return strings.Join(names, ", ")
+func (c *checker) notUnique(f *syntax.FromJoin, left, right int, leftKeys, rightKeys []ir.Expr) {
+	onLeft, _ := c.keyText(left, leftKeys)
+	onRight, plain := c.keyText(right, rightKeys)
+	do := fmt.Sprintf("Declare PRIMARY KEY (%s) or UNIQUE (%[1]s) for the table on the right, or join a view with GROUP BY %[1]s.", onRight)
+	if !plain {
+		do = "Join on columns as they are declared, of the same type on both sides: one that is computed or converted is not known to be unique."
 	}
 	if f.Kind == syntax.Left {
-		c.Add(f.Pos, "JOC-L277", fmt.Sprintf("the right side of the LEFT JOIN is not known to be unique on (%s)", key(right, atRight)), "A left row with several partners would come several times.",
-			fmt.Sprintf("Declare PRIMARY KEY (%s) or UNIQUE (%[1]s) for the table on the right, or join a view with GROUP BY %[1]s.", key(right, atRight)))
+		c.Add(f.Pos, "JOC-L277", fmt.Sprintf("the right side of the LEFT JOIN is not known to be unique on (%s)", onRight), "A left row with several partners would come several times.", do)
 		return
 	}
-	c.Add(f.Pos, "JOC-L278", fmt.Sprintf("neither side of the join is known to be unique: (%s) on the left, (%s) on the right", key(left, atLeft), key(right, atRight)),
-		"Each row may have at most one partner, or the result could be as large as the product of both.",
-		fmt.Sprintf("Declare PRIMARY KEY (%s) or UNIQUE (%[1]s) for the table on the right, or join a view with GROUP BY %[1]s.", key(right, atRight)))
+	c.Add(f.Pos, "JOC-L278", fmt.Sprintf("neither side of the join is known to be unique: (%s) on the left, (%s) on the right", onLeft, onRight),
+		"Each row may have at most one partner, or the result could be as large as the product of both.", do)
+}
+
+// keyText writes the keys of a side; plain says that they are columns.
+func (c *checker) keyText(node int, keys []ir.Expr) (text string, plain bool) {
+	names := make([]string, len(keys))
+	plain = true
+	for i, key := range keys {
+		names[i] = key.String(c.columns(node))
+		plain = plain && key.Op == "col"
+	}
+	return strings.Join(names, ", "), plain
 }
 
 // merge lets columns that an inner join made equal share the one of the side

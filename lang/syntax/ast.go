@@ -3,6 +3,7 @@ package syntax
 // Script is a program text, statement by statement.
 type Script struct {
 	Statements []Statement
+	refused    []finding // what the parser refused: see Report.Include
 }
 
 // Statement is one of CreateSchema, CreateTable, CreateView and Grant.

@@ -7,6 +7,7 @@ package syntax
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 	"sync/atomic"
@@ -34,23 +35,24 @@ const (
 
 // Parse reads a program. The error is joconde.Problems and holds everything
 // that was found. Where the text is SQL but holds what was refused, the script
-// is there beside the error, with Bad in place of it, so that the checker can
-// look for what else is wrong; such a script never becomes a Program.
+// is there beside the error, with Bad in place of it: check.Program then reports
+// what else is wrong together with that, and never makes a Program of it.
 func Parse(file string, src []byte) (*Script, error) {
 	r := NewReport(file, src)
 	if !readable(r) {
 		return nil, r.Err()
 	}
-	tokens := scan(r)
+	tokens, text := scan(r)
 	if !r.Empty() {
 		return nil, r.Err()
 	}
-	tree := parse(r)
+	tree := parse(r, text)
 	if !r.Empty() {
 		return nil, r.Err()
 	}
 	c := &converter{report: r, tokens: tokens}
 	script := c.script(tree)
+	script.refused = r.found
 	return script, r.Err()
 }
 
@@ -107,30 +109,43 @@ func guarded[T any](run func() (T, error)) (result T, err error) {
 
 var errBroken = errors.New("the SQL parser failed")
 
-// scan splits the text into words, without comments, and refuses what would
-// be too much for the parser.
-func scan(r *Report) []*pg.ScanToken {
+// scan splits the text into words, and refuses what would be too much for the
+// parser. It also gives the text with spaces for comments, every word at its
+// place: the library fails on a comment between two words that it reads as one,
+// such as NOT and BETWEEN.
+func scan(r *Report) (tokens []*pg.ScanToken, text []byte) {
 	result, err := guarded(func() (*pg.ScanResult, error) { return pgquery.Scan(string(r.src)) })
 	if err != nil {
-		failed(r, err)
-		return nil
+		failed(r, r.src, err)
+		return nil, nil
 	}
-	var tokens []*pg.ScanToken
+	text = slices.Clone(r.src)
 	for _, t := range result.GetTokens() {
+		start, end := int(t.GetStart()), int(t.GetEnd())
+		if start < 0 || start > end || end > len(text) {
+			failed(r, r.src, errBroken)
+			return nil, nil
+		}
 		if t.GetToken() != pg.Token_SQL_COMMENT && t.GetToken() != pg.Token_C_COMMENT {
 			tokens = append(tokens, t)
+			continue
+		}
+		for i := start; i < end; i++ {
+			if text[i] != '\n' {
+				text[i] = ' '
+			}
 		}
 	}
 	if len(tokens) > maxTokens {
 		r.Add(int(tokens[maxTokens].GetStart()), "JOC-L105", fmt.Sprintf("the program has more than %d words", maxTokens),
 			"A program is read and signed by people.", "Shorten it, or split it into several tasks.")
-		return nil
+		return nil, nil
 	}
 	nesting(r, tokens)
 	for _, t := range tokens {
 		identifier(r, t)
 	}
-	return tokens
+	return tokens, text
 }
 
 // nesting bounds the depth of the tree that PostgreSQL's parser will build:
@@ -176,11 +191,8 @@ func nesting(r *Report, tokens []*pg.ScanToken) {
 // identifier refuses names that PostgreSQL would silently cut short, and the
 // form of names and texts whose characters one cannot read.
 func identifier(r *Report, t *pg.ScanToken) {
-	start, end := int(t.GetStart()), int(t.GetEnd())
-	if start < 0 || end > len(r.src) || start > end {
-		return
-	}
-	text := string(r.src[start:end])
+	start := int(t.GetStart())
+	text := string(r.src[start:t.GetEnd()])
 	switch t.GetToken() {
 	case pg.Token_IDENT:
 		if strings.HasPrefix(text, `"`) {
@@ -196,18 +208,18 @@ func identifier(r *Report, t *pg.ScanToken) {
 	}
 }
 
-func parse(r *Report) *pg.ParseResult {
-	tree, err := guarded(func() (*pg.ParseResult, error) { return pgquery.Parse(string(r.src)) })
+func parse(r *Report, text []byte) *pg.ParseResult {
+	tree, err := guarded(func() (*pg.ParseResult, error) { return pgquery.Parse(string(text)) })
 	if err != nil {
-		failed(r, err)
+		failed(r, text, err)
 		return nil
 	}
 	return tree
 }
 
-// failed reports an error of the parser library. Its position counts
-// characters from 1, and is 0 where it has none.
-func failed(r *Report, err error) {
+// failed reports an error of the parser library over text. Its position counts
+// characters of that from 1, and is 0 where it has none.
+func failed(r *Report, text []byte, err error) {
 	var e *parser.Error
 	if !errors.As(err, &e) {
 		r.Add(0, "JOC-L109", "the SQL parser could not read the program",
@@ -216,7 +228,7 @@ func failed(r *Report, err error) {
 	}
 	pos := len(r.src)
 	if e.Cursorpos > 0 {
-		pos = r.offsetOfRune(e.Cursorpos - 1)
+		pos = offsetOfRune(text, e.Cursorpos-1)
 	}
 	r.Add(pos, "JOC-L110", e.Message, "PostgreSQL's grammar cannot read the program from here on.",
 		"Look at this word and the one before it: a comma, a parenthesis or a keyword may be missing.")

@@ -262,7 +262,7 @@ func (c *converter) join(pos int, j *pg.JoinExpr) From {
 	for _, u := range j.GetUsingClause() {
 		out.Using = append(out.Using, Name{u.GetString_().GetSval(), out.Pos})
 	}
-	if out.Kind == "" || out.Left == nil || out.Right == nil || out.On == nil && out.Using == nil {
+	if j.GetAlias() != nil || out.Kind == "" || out.Left == nil || out.Right == nil || out.On == nil && out.Using == nil {
 		return nil
 	}
 	return out

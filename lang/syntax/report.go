@@ -44,6 +44,9 @@ func (r *Report) Add(pos int, code, what, why, do string) {
 	}})
 }
 
+// Include adds what Parse refused in the same text, so that one report has all.
+func (r *Report) Include(s *Script) { r.found = append(r.found, s.refused...) }
+
 // Empty reports whether nothing was found.
 func (r *Report) Empty() bool { return len(r.found) == 0 }
 
@@ -82,12 +85,12 @@ func (r *Report) position(pos int) (line, column int) {
 	return line, utf8.RuneCount(r.src[r.lines[line-1]:pos]) + 1
 }
 
-// offsetOfRune is the byte offset of the n-th character of the text, from 0.
-func (r *Report) offsetOfRune(n int) int {
-	rest := r.src
+// offsetOfRune is the byte offset of the n-th character of a text, from 0.
+func offsetOfRune(text []byte, n int) int {
+	rest := text
 	for ; n > 0 && len(rest) > 0; n-- {
 		_, size := utf8.DecodeRune(rest)
 		rest = rest[size:]
 	}
-	return len(r.src) - len(rest)
+	return len(text) - len(rest)
 }
