@@ -29,7 +29,7 @@ func Program(file string, src []byte, s *syntax.Script) (*ir.Program, error) {
 		schemas: make(map[string]bool),
 		tables:  make(map[string]bool),
 		views:   make(map[string]int),
-		texts:   make(map[int]string),
+		written: make(map[int]syntax.Expr),
 		aggs:    make(map[int][]int),
 		grants:  make(map[string][]joconde.PartyID),
 		end:     len(bytes.TrimRight(src, " \t\r\n")),
@@ -66,10 +66,10 @@ type checker struct {
 	*syntax.Report
 	p          *ir.Program // its tables stand in order of declaration until finish
 	schemas    map[string]bool
-	tables     map[string]bool // by owner.table; false if it was refused
-	views      map[string]int  // the view's node; refused if that is negative
-	texts      map[int]string  // expressions as written, by offset
-	aggs       map[int][]int   // offsets of the aggregates of an aggregate node
+	tables     map[string]bool     // by owner.table; false if it was refused
+	views      map[string]int      // the view's node; refused if that is negative
+	written    map[int]syntax.Expr // expressions by their offset, for messages
+	aggs       map[int][]int       // offsets of the aggregates of an aggregate node
 	grants     map[string][]joconde.PartyID
 	granted    bool   // there is a GRANT, right or wrong
 	incomplete bool   // something was refused by the parser

@@ -89,7 +89,8 @@ func (c *checker) expr(e *env, x syntax.Expr) (ir.Expr, bool) {
 
 // op applies an operation to arguments whose types fit.
 func (c *checker) op(at syntax.Expr, name string, args ...ir.Expr) (ir.Expr, bool) {
-	if c.parts++; c.parts > maxParts {
+	c.parts += weight(args)
+	if c.parts > maxParts {
 		return c.tooMuch(at)
 	}
 	out, err := ir.NewOp(name, args...)
@@ -100,10 +101,20 @@ func (c *checker) op(at syntax.Expr, name string, args ...ir.Expr) (ir.Expr, boo
 	return c.placed(at, out), true
 }
 
+// weight counts the parts that an operation adds to the program. Every part
+// carries its code list, so long ones count.
+func weight(args []ir.Expr) int {
+	n := 1
+	for _, arg := range args {
+		n += len(arg.Type.Codes) / 16
+	}
+	return n
+}
+
 // placed gives an expression its place, and remembers how it was written there.
 func (c *checker) placed(at syntax.Expr, out ir.Expr) ir.Expr {
 	out.Pos = at.Offset()
-	c.texts[out.Pos] = shown(at)
+	c.written[out.Pos] = at
 	return out
 }
 

@@ -23,7 +23,6 @@ type grouping struct {
 	args    ir.Node  // a projection of keys, and then of arguments
 	argText []string // canonical text of each column of args
 	aggs    []ir.Agg
-	aggText []string
 	aggPos  []int
 	columns []ir.Column // of the aggregate node
 }

@@ -12,8 +12,10 @@ import (
 // narrow lets one conjunct of a CHECK narrow a column, where it has one of the
 // forms column BETWEEN literal AND literal, column = < <= > >= literal, the same
 // the other way round, and column IN (literals). Other forms are only checked
-// on the data. A CHECK promises nothing for NULL, and so does a range.
-func (c *checker) narrow(t *ir.Table, e syntax.Expr) {
+// on the data. A CHECK promises nothing for NULL, and so does a range. It
+// reports whether the column's type now says all that the conjunct says: that
+// of a text is its code list, which would be repeated for each of its codes.
+func (c *checker) narrow(t *ir.Table, e syntax.Expr) bool {
 	switch e := e.(type) {
 	case *syntax.Between:
 		if col := c.checkedColumn(t, e.X); col != nil && !e.Not {
@@ -21,16 +23,24 @@ func (c *checker) narrow(t *ir.Table, e syntax.Expr) {
 			c.narrowBy(e, col, "<=", e.Hi)
 		}
 	case *syntax.Binary:
-		if col := c.checkedColumn(t, e.L); col != nil {
-			c.narrowBy(e, col, e.Op, e.R)
-		} else if col := c.checkedColumn(t, e.R); col != nil {
-			c.narrowBy(e, col, mirrored[e.Op], e.L)
+		col, op, value := c.checkedColumn(t, e.L), e.Op, e.R
+		if col == nil {
+			col, op, value = c.checkedColumn(t, e.R), mirrored[e.Op], e.L
+		}
+		if col != nil && col.Type.Kind == ir.Text && op == "=" {
+			return c.narrowToCodes(e, col, []syntax.Expr{value})
+		} else if col != nil {
+			c.narrowBy(e, col, op, value)
 		}
 	case *syntax.InList:
-		if col := c.checkedColumn(t, e.X); col != nil && !e.Not {
+		col := c.checkedColumn(t, e.X)
+		if col != nil && col.Type.Kind == ir.Text && !e.Not {
+			return c.narrowToCodes(e, col, e.List)
+		} else if col != nil && !e.Not {
 			c.narrowToList(e, col, e.List)
 		}
 	}
+	return false
 }
 
 var mirrored = map[string]string{"=": "=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
@@ -51,12 +61,6 @@ func (c *checker) checkedColumn(t *ir.Table, e syntax.Expr) *ir.Column {
 }
 
 func (c *checker) narrowBy(at syntax.Expr, col *ir.Column, op string, e syntax.Expr) {
-	if col.Type.Kind == ir.Text {
-		if op == "=" {
-			c.narrowToList(at, col, []syntax.Expr{e})
-		}
-		return
-	}
 	v := literalValue(col.Type, e)
 	if v == nil {
 		return
@@ -93,10 +97,6 @@ func (c *checker) emptyColumn(at syntax.Expr, col *ir.Column) {
 }
 
 func (c *checker) narrowToList(at syntax.Expr, col *ir.Column, list []syntax.Expr) {
-	if col.Type.Kind == ir.Text {
-		c.narrowToCodes(at, col, list)
-		return
-	}
 	var least, greatest *big.Int
 	for _, e := range list {
 		v := literalValue(col.Type, e)
@@ -120,13 +120,13 @@ func (c *checker) narrowToList(at syntax.Expr, col *ir.Column, list []syntax.Exp
 }
 
 // narrowToCodes gives a text column a code list, or the part of its list that
-// the new one shares.
-func (c *checker) narrowToCodes(at syntax.Expr, col *ir.Column, list []syntax.Expr) {
+// the new one shares; false if the list has anything but text literals.
+func (c *checker) narrowToCodes(at syntax.Expr, col *ir.Column, list []syntax.Expr) bool {
 	var codes []string
 	for _, e := range list {
 		lit, ok := e.(*syntax.Literal)
 		if !ok || lit.Kind != syntax.TextLiteral {
-			return
+			return false
 		}
 		if col.Type.Coded() {
 			if _, shared := slices.BinarySearch(col.Type.Codes, lit.Text); !shared {
@@ -134,26 +134,23 @@ func (c *checker) narrowToCodes(at syntax.Expr, col *ir.Column, list []syntax.Ex
 			}
 		} else if !fitsWidth(lit.Text, col.Type.Width) {
 			c.Add(lit.Pos, "JOC-L231", fmt.Sprintf("a code is longer than the column %s", col.Name), "No value of the column could be it.", "Widen the column's type, or correct the code.")
-			return
+			return true
 		}
 		codes = append(codes, lit.Text)
 	}
 	if len(codes) == 0 {
 		c.emptyColumn(at, col)
-		return
+		return true
 	}
 	slices.Sort(codes)
 	col.Type.Codes, col.Type.Width = slices.Compact(codes), 0
+	return true
 }
 
 // literalValue is a literal as a number on the scale of t, perhaps between two
 // of its values; nil if it is not a number or date that t can be compared with.
 func literalValue(t ir.Type, e syntax.Expr) *big.Rat {
-	for {
-		neg, ok := e.(*syntax.Negative)
-		if !ok {
-			break
-		}
+	if neg, ok := e.(*syntax.Negative); ok {
 		v := literalValue(t, neg.X)
 		if v == nil || t.Kind == ir.Date {
 			return nil

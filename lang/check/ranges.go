@@ -118,11 +118,11 @@ func (c *checker) tooWide(e *ir.RangeError) {
 			break
 		}
 	}
-	shown := e.Expr
-	if text := c.texts[pos]; text != "" {
-		shown = text
+	text := e.Expr
+	if x, known := c.written[pos]; known {
+		text = shown(x)
 	}
-	c.wide(pos, shown, e.Lo, e.Hi, t, from)
+	c.wide(pos, text, e.Lo, e.Hi, t, from)
 }
 
 func find(x ir.Expr, pos int, text string, cols []ir.Column) (ir.Expr, bool) {
@@ -208,7 +208,7 @@ func (c *checker) origins(node, col int) []origin {
 
 // wide refuses an expression whose range is too wide, and names the column
 // whose CHECK would help most: the one with the widest range.
-func (c *checker) wide(pos int, shown string, lo, hi *big.Int, t ir.Type, from []origin) {
+func (c *checker) wide(pos int, text string, lo, hi *big.Int, t ir.Type, from []origin) {
 	do := "Compute with smaller numbers: fewer factors, or fewer digits after the point with CAST(… AS DECIMAL(p, s))."
 	widest := new(big.Int)
 	for _, o := range from {
@@ -221,7 +221,7 @@ func (c *checker) wide(pos int, shown string, lo, hi *big.Int, t ir.Type, from [
 				o.table, o.column.Name, limit(o.column.Type, numberOf(o.column.Lo)), limit(o.column.Type, numberOf(o.column.Hi)))
 		}
 	}
-	c.Add(pos, "JOC-L312", fmt.Sprintf("%s may become too large: its range is from %s to %s", shown, limit(t, lo), limit(t, hi)),
+	c.Add(pos, "JOC-L312", fmt.Sprintf("%s may become too large: its range is from %s to %s", text, limit(t, lo), limit(t, hi)),
 		fmt.Sprintf("Arithmetic is exact in %d bits, and no data may pass that, whatever the number of rows up to %d.", ir.MaxBits, manyRows), do)
 }
 

@@ -144,15 +144,20 @@ func (c *checker) tableKeys(table *ir.Table, t *syntax.CreateTable) {
 }
 
 // tableChecks first lets the checks of recognised forms narrow the columns,
-// because code lists are types, and then types all of them.
+// because code lists are types, and then types what these do not say. The
+// conjuncts of a CHECK become checks of their own: that is the same, and tells
+// an owner which one a row fails.
 func (c *checker) tableChecks(table *ir.Table, t *syntax.CreateTable) {
+	var checks []syntax.Expr
 	for _, check := range t.Checks {
 		for _, part := range conjuncts(check) {
-			c.narrow(table, part)
+			if !c.narrow(table, part) {
+				checks = append(checks, part)
+			}
 		}
 	}
 	e := &env{place: "CHECK", scope: tableScope(table), cols: table.Columns}
-	for _, check := range t.Checks {
+	for _, check := range checks {
 		if cond, ok := c.truth(e, check); ok {
 			table.Checks = append(table.Checks, cond)
 		}
