@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"joconde"
@@ -24,7 +26,7 @@ type Node struct {
 	Identity *session.Identity
 	Listener net.Listener
 	Engine   func(name string) (engine.Engine, bool)
-	Progress func(Progress) // may be nil; called by the goroutine of Compute
+	Progress func(Progress) // may be nil; called a few times a second, and never after Compute
 }
 
 // NewJob writes down a plan for the computing parties; Me and Peers are left
@@ -100,18 +102,39 @@ func (n *Node) Compute(ctx context.Context, job Job, plan engine.Plan, in [][]by
 	figures.Connect = int64(time.Since(start))
 
 	start = time.Now()
-	out, err = e.Run(ctx, plan, s, in, func(done, total int) {
-		if n.Progress != nil {
-			counts := s.Counts()
-			n.Progress(Progress{Done: done, Total: total, Rounds: counts.Rounds, Bytes: counts.Total().BytesSent})
-		}
-	})
+	progress, stop := n.tell(s)
+	out, err = e.Run(ctx, plan, s, in, progress)
+	stop()
 	if err != nil {
 		return nil, figures, fmt.Errorf("run engine %s: %w", job.Engine, err)
 	}
 	counts := s.Counts()
 	figures.Run, figures.Rounds, figures.Bytes = int64(time.Since(start)), counts.Rounds, counts.Total().BytesSent
 	return out, figures, nil
+}
+
+// tell reports progress until it is stopped, also while one instruction lasts.
+func (n *Node) tell(s *session.Counter) (progress func(done, total int), stop func()) {
+	if n.Progress == nil {
+		return nil, func() {}
+	}
+	var done, total atomic.Int64
+	over := make(chan struct{})
+	var teller sync.WaitGroup
+	teller.Go(func() {
+		tick := time.NewTicker(250 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-over:
+				return
+			case <-tick.C:
+				counts := s.Counts()
+				n.Progress(Progress{Done: int(done.Load()), Total: int(total.Load()), Rounds: counts.Rounds, Bytes: counts.Total().BytesSent})
+			}
+		}
+	})
+	return func(d, t int) { done.Store(int64(d)); total.Store(int64(t)) }, func() { close(over); teller.Wait() }
 }
 
 // connect opens the session with the peers, which must have got the same job.

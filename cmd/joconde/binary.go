@@ -35,8 +35,8 @@ func (t *tool) nodeProgram(ctx context.Context, say func(string)) (path string, 
 	}
 	var dir string
 	err = t.tidy.make(func() (func(), error) {
-		dir, err = os.MkdirTemp("", "joconde-")   // for us alone: 0700
-		remove = func() { _ = os.RemoveAll(dir) } // a second call finds nothing
+		dir, err = os.MkdirTemp("", "joconde-") // for us alone: 0700
+		remove = func() { removeAll(dir) }      // a second call finds nothing
 		return remove, err
 	})
 	if err != nil {
@@ -60,6 +60,17 @@ func (t *tool) nodeProgram(ctx context.Context, say func(string)) (path string, 
 			Why: strings.TrimSpace(err.Error() + "\n" + firstLines(output, 12)), Do: do, Exit: joconde.ExitInternal, Err: err}
 	}
 	return path, remove, nil
+}
+
+// removeAll removes a folder that a killed process may still have been writing
+// into: what it had begun can come after what we removed.
+func removeAll(dir string) {
+	for range 50 {
+		if os.RemoveAll(dir) == nil {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 }
 
 // moduleDirectory is where this program's source lies: the working directory
@@ -149,7 +160,7 @@ func (t *tool) start(c *exec.Cmd) (*process, error) {
 				p.err = c.Wait()
 			}
 		}()
-		return func() { p.kill(); <-p.ended }, <-started
+		return func() { p.kill(); <-p.ended; p.outlived() }, <-started
 	})
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", filepath.Base(c.Path), err)
@@ -163,6 +174,16 @@ func (p *process) kill() {
 	case <-p.ended:
 	default:
 		_ = syscall.Kill(-p.pid, syscall.SIGKILL) // it may end meanwhile
+	}
+}
+
+// outlived waits a moment for children of the child that are still dying.
+func (p *process) outlived() {
+	for range 50 {
+		if syscall.Kill(-p.pid, 0) != nil {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
 	}
 }
 

@@ -10,12 +10,14 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
 	"joconde/dplane/table"
 	"joconde/internal/survey"
 	"joconde/lang/ir"
+	"joconde/lang/statement"
 )
 
 //go:embed demo.sql
@@ -103,12 +105,14 @@ that see nothing but shares. Stop with Ctrl-C; nothing stays behind.
 	if err := c.lower(); err != nil {
 		return err
 	}
-	statement, err := c.statement()
+	stated, err := c.statement()
 	if err != nil {
 		return err
 	}
-	s.step("Who learns what")
-	s.tell("%s", strings.TrimSpace(statement.Prose()))
+	s.step("Who learns what, by the Statement of the program (whole: joconde task check)")
+	for _, sentence := range summary(stated) {
+		s.tell("%s", wrap(sentence, 70))
+	}
 
 	s.step("Splitting tables into shares")
 	if err := c.split(); err != nil {
@@ -205,6 +209,50 @@ func (s *story) tell(format string, args ...any) {
 	for line := range strings.Lines(fmt.Sprintf(format, args...)) {
 		fmt.Fprintln(s.w, strings.TrimRight(indent+strings.TrimRight(line, "\n"), " "))
 	}
+}
+
+// summary is what a newcomer should read of a Statement.
+func summary(s *statement.Statement) []string {
+	var lines []string
+	for _, v := range s.Views {
+		var columns []string
+		for _, c := range v.Columns {
+			columns = append(columns, c.Name)
+		}
+		lines = append(lines, fmt.Sprintf("%s learns %s, and nobody else does: at most %s of %s.", names(v.To), v.View, count(v.AtMost, "row"), strings.Join(columns, ", ")))
+		for _, g := range v.Guards {
+			lines = append(lines, "- "+g.What)
+		}
+	}
+	for _, k := range s.Kept {
+		if len(k.Unused) > 0 {
+			lines = append(lines, fmt.Sprintf("%s of %s leaves %s in no form: the program does not use it.", strings.Join(k.Unused, ", "), k.Table, k.Owner))
+		}
+	}
+	return append(lines, "The computing parties learn nothing but public bounds, such as the number of rows.",
+		"Inputs can be learnt by: "+s.Breaks.Privacy+".", "The result can be falsified by: "+s.Breaks.Correctness+".")
+}
+
+// wrap breaks a text into lines of at most width characters, words permitting;
+// the lines after the first are indented.
+func wrap(text string, width int) string {
+	var b strings.Builder
+	column := 0
+	for _, word := range strings.Fields(text) {
+		n := utf8.RuneCountInString(word)
+		switch {
+		case column == 0:
+		case column+1+n > width:
+			b.WriteString("\n  ")
+			column = 2
+		default:
+			b.WriteString(" ")
+			column++
+		}
+		b.WriteString(word)
+		column += n
+	}
+	return b.String()
 }
 
 func greatest(numbers []int64) int64 {

@@ -2,22 +2,26 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
+	"joconde"
 	"joconde/dplane/engine"
 	"joconde/dplane/engine/all"
 	"joconde/dplane/engine/clear"
+	"joconde/lang/lower"
+	"joconde/record"
 )
 
-// listedEngine is an engine as engine list --json prints it. What it needs or
-// costs on this computer is not part of an engine's own declaration.
+// listedEngine is an engine as engine list --json prints it.
 type listedEngine struct {
 	engine.Info
-	Digest    string `json:"digest"`
-	Available bool   `json:"available"`
-	Reason    string `json:"reason"` // why it is not available
+	Digest    joconde.Digest `json:"digest"`    // of the declaration and the lowering: an engine of ours is the program that it is linked into
+	Cost      *struct{}      `json:"cost"`      // null: not measured
+	Available bool           `json:"available"` // ours always are
+	Reason    string         `json:"reason"`    // why it is not available
 }
 
 func (t *tool) engineListCommand() *cobra.Command {
@@ -38,7 +42,14 @@ func (t *tool) listEngines() error {
 			Engines []listedEngine `json:"engines"`
 		}{Format: 1}
 		for _, info := range infos {
-			list.Engines = append(list.Engines, listedEngine{Info: info, Available: true})
+			declaration, err := record.Canonical(struct {
+				Info     engine.Info `json:"info"`
+				Lowering string      `json:"lowering"`
+			}{info, lower.Version})
+			if err != nil {
+				return err
+			}
+			list.Engines = append(list.Engines, listedEngine{Info: info, Digest: sha256.Sum256(declaration), Available: true})
 		}
 		return t.printJSON(list)
 	}

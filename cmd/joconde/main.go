@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"charm.land/fang/v2"
 	"github.com/spf13/cobra"
@@ -45,8 +46,8 @@ func (t *tool) prose() io.Writer {
 }
 
 // run executes one command line and returns the exit code. An interruption
-// cancels the context, so that everything ends in good order; a second one
-// ends it at once. Either way no process and no file stays.
+// cancels the context, so that everything ends in good order; a second one, or
+// a second later, ends it at once. Either way no process and no file stays.
 func run(args []string) int {
 	t := &tool{out: os.Stdout, err: os.Stderr, tidy: &tidy{}, texts: map[string]string{}, json: slices.Contains(args, "--json")}
 	ctx, cancel := context.WithCancelCause(context.Background())
@@ -56,9 +57,12 @@ func run(args []string) int {
 	go func() {
 		<-signals
 		cancel(errInterrupted)
-		<-signals
+		select { // some steps, such as the parser's start, hear nothing for a second
+		case <-signals:
+		case <-time.After(time.Second):
+		}
 		t.tidy.all()
-		os.Exit(joconde.ExitInterrupted)
+		os.Exit(t.complain(errInterrupted))
 	}()
 
 	root := t.commands()
@@ -69,7 +73,7 @@ func run(args []string) int {
 	// complaints, and its handler says nothing: we print all errors alike.
 	silent := func(io.Writer, fang.Styles, error) {}
 	if err := fang.Execute(ctx, root, fang.WithErrorHandler(silent), fang.WithVersion(version()), fang.WithoutManpage()); err != nil {
-		t.failure = usage("JOC-U001", err.Error(), "", "see: joconde --help")
+		t.failure = usage("JOC-U001", err.Error(), "the command line cannot be understood", "see: joconde --help")
 	}
 	t.tidy.all()
 	if ctx.Err() != nil { // whatever failed, it failed because we were interrupted
@@ -95,7 +99,7 @@ it. Everything on this page runs on this computer.`,
 	})
 	flags := root.PersistentFlags()
 	flags.BoolVar(&t.json, "json", false, "print one JSON object on standard output; progress and prose go to standard error")
-	flags.BoolVar(&t.plain, "plain", false, "ASCII only, and no line is redrawn")
+	flags.BoolVar(&t.plain, "plain", false, "redraw no line, and use ASCII only for progress")
 	task := group(&cobra.Command{Use: "task", Short: "Work on a computation task"})
 	task.AddCommand(t.checkCommand())
 	engines := group(&cobra.Command{Use: "engine", Short: "Look at the engines that compute"})

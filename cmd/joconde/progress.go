@@ -31,7 +31,7 @@ func (p *progress) show(now dplane.Progress) {
 	if p.redraw {
 		every = 100 * time.Millisecond
 	}
-	if time.Since(p.last) < every {
+	if now.Total == 0 || time.Since(p.last) < every {
 		return
 	}
 	p.last = time.Now()

@@ -16,12 +16,12 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 
 	"joconde"
 	"joconde/dplane"
+	"joconde/dplane/engine"
 	"joconde/dplane/engine/all"
 	"joconde/dplane/session"
 	"joconde/record"
@@ -77,27 +77,16 @@ func serve(stdin io.Reader, stdout io.Writer, abandoned func()) error {
 		return err
 	}
 
-	var job dplane.Job
-	payload, err := receive(stdin, dplane.FrameJob)
+	job, plan, in, err := told(stdin)
 	if err != nil {
-		return fmt.Errorf("receive the job: %w", err)
-	}
-	if err := record.Strict(payload, &job); err != nil {
-		return fmt.Errorf("receive the job: %w", err)
-	}
-	plan, err := job.Plan()
-	if err != nil {
-		return fmt.Errorf("make the plan: %w", err)
-	}
-	in := make([][]byte, len(plan.Vector.Inputs))
-	for i := range in {
-		if in[i], err = receive(stdin, dplane.FrameInput); err != nil {
-			return fmt.Errorf("receive input %d: %w", i, err)
-		}
+		return err
 	}
 	go watch(stdin, abandoned)
 
-	node := dplane.Node{Identity: identity, Listener: listener, Engine: all.Named, Progress: teller(stdout)}
+	node := dplane.Node{Identity: identity, Listener: listener, Engine: all.Named, Progress: func(p dplane.Progress) {
+		// If nobody reads it any more, the end of the input says so too.
+		_ = dplane.WriteMessage(stdout, dplane.FrameProgress, p)
+	}}
 	out, figures, err := node.Compute(context.Background(), job, plan, in)
 	if err != nil {
 		return err
@@ -109,6 +98,28 @@ func serve(stdin io.Reader, stdout io.Writer, abandoned func()) error {
 	}
 	figures.PeakRSS = peakRSS()
 	return dplane.WriteMessage(stdout, dplane.FrameFigures, figures)
+}
+
+// told receives the job and this party's parts of the inputs, and makes the
+// plan.
+func told(stdin io.Reader) (job dplane.Job, plan engine.Plan, in [][]byte, err error) {
+	payload, err := receive(stdin, dplane.FrameJob)
+	if err == nil {
+		err = record.Strict(payload, &job)
+	}
+	if err != nil {
+		return job, plan, nil, fmt.Errorf("receive the job: %w", err)
+	}
+	if plan, err = job.Plan(); err != nil {
+		return job, plan, nil, fmt.Errorf("make the plan: %w", err)
+	}
+	in = make([][]byte, len(plan.Vector.Inputs))
+	for i := range in {
+		if in[i], err = receive(stdin, dplane.FrameInput); err != nil {
+			return job, plan, nil, fmt.Errorf("receive input %d: %w", i, err)
+		}
+	}
+	return job, plan, in, nil
 }
 
 // receive reads one frame, which must be of the given kind.
@@ -128,19 +139,6 @@ func receive(r io.Reader, kind dplane.FrameKind) ([]byte, error) {
 func watch(stdin io.Reader, abandoned func()) {
 	_, _ = stdin.Read(make([]byte, 1)) // whatever it gives, it is the end
 	abandoned()
-}
-
-// teller writes down progress a few times a second.
-func teller(stdout io.Writer) func(dplane.Progress) {
-	var last time.Time
-	return func(p dplane.Progress) {
-		if time.Since(last) < 200*time.Millisecond {
-			return
-		}
-		last = time.Now()
-		// If nobody reads it any more, the end of the input says so too.
-		_ = dplane.WriteMessage(stdout, dplane.FrameProgress, p)
-	}
 }
 
 // peakRSS is the most memory that the process had at a time, in bytes, as
