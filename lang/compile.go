@@ -19,10 +19,10 @@ import (
 // error is a bug of ours.
 func Compile(file string, src []byte) (*ir.Program, error) {
 	script, err := syntax.Parse(file, src)
-	if err != nil {
+	if script == nil {
 		return nil, err
 	}
-	p, err := check.Program(file, src, script)
+	p, err := check.Program(file, src, script) // and what the parser refused
 	if err != nil {
 		return nil, err
 	}
