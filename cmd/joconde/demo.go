@@ -48,9 +48,11 @@ shares in three separate processes, and only the averages are opened.`,
 	flags := c.Flags()
 	flags.StringVar(&o.engine, "engine", defaultEngine, "the engine that computes")
 	flags.StringVar(&o.keep, "keep", "", "keep program, tables and result in this folder, to go on with: joconde try")
+	flags.Bool("edit-after-approval", false, "")
 	for _, name := range demoLater {
-		flags.String(name, "", "")
-		flags.Lookup(name).NoOptDefVal = "yes"
+		if flags.Lookup(name) == nil {
+			flags.String(name, "", "")
+		}
 		_ = flags.MarkHidden(name) // it exists: it was made a line above
 	}
 	c.RunE = t.does(func(ctx context.Context, _ []string) error {

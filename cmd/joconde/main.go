@@ -98,7 +98,7 @@ it. Everything on this page runs on this computer.`,
   joconde try --program program.sql --table edu.student=students.csv --table tax.payment=payments.csv`,
 	})
 	flags := root.PersistentFlags()
-	flags.BoolVar(&t.json, "json", false, "print one JSON object on standard output; progress and prose go to standard error")
+	flags.BoolVar(&t.json, "json", t.json, "print one JSON object on standard output; progress and prose go to standard error")
 	flags.BoolVar(&t.plain, "plain", false, "redraw no line, and use ASCII only for progress")
 	task := group(&cobra.Command{Use: "task", Short: "Work on a computation task"})
 	task.AddCommand(t.checkCommand())
