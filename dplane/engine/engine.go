@@ -87,4 +87,11 @@ type Sharing interface {
 	// hold the same component twice, both must be equal; a difference is an
 	// error that names no party unless it can.
 	Open(rows int, bits []int, parts [][]byte) (words [][]uint64, err error)
+	// Components gives the share components that a party's part holds, by
+	// their number, each as canonical bytes: the same from every part that
+	// holds the component. Owners commit to them, and every holder checks its
+	// own, so no two holders compute on different values. Numbers count from 0
+	// without a gap over the parts of all parties. The part of another party
+	// is an error.
+	Components(party int, part []byte) (map[int][]byte, error)
 }
