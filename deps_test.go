@@ -25,6 +25,7 @@ var rules = []struct {
 	{"joconde/lang/...", "joconde joconde/record joconde/lang/...", "the language knows no engine and no plane"},
 	{"joconde/store/...", "joconde joconde/store/...", "the store keeps bytes"},
 	{"joconde/audit", "joconde joconde/record", "whoever verifies is given the rest as functions"},
+	{"joconde/audit/tlog", "joconde joconde/audit", "keeping a log is apart from checking one, which nodes link too"},
 	{"joconde/attest/...", "joconde joconde/attest/...", "a platform knows bytes to vouch for"},
 	{"joconde/dplane/seal", "joconde", "sealing knows bytes"},
 	{"joconde/internal/cast", "joconde joconde/record", "the fixed cast of tests"},
@@ -48,6 +49,7 @@ var never = []struct{ command, pkg string }{
 	{"joconde/cmd/node", "joconde/dplane/engine/clear"},
 	{"joconde/cmd/node", "joconde/dplane/table"},
 	{"joconde/cmd/node", "github.com/wasilibs/go-pgquery"},
+	{"joconde/cmd/node", "joconde/audit/tlog"},
 }
 
 func list(t *testing.T, args ...string) []string {
