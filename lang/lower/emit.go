@@ -3,6 +3,7 @@ package lower
 import (
 	"math/big"
 
+	"joconde"
 	"joconde/lang/ir"
 )
 
@@ -14,8 +15,17 @@ const none Reg = -1
 // returning the register of its result; the shapes of results follow from
 // those of the sources, so a mistake in lowering is found by Validate.
 type emitter struct {
-	v    *Vector
-	node int // the Program node that is being lowered
+	v       *Vector
+	node    int              // the Program node that is being lowered
+	refused *joconde.Problem // the first expression that shares cannot express
+}
+
+// refuse notes that an expression cannot be lowered. Whoever calls it goes on
+// with registers that nobody will use.
+func (e *emitter) refuse(code, what, why, do string) {
+	if e.refused == nil {
+		e.refused = &joconde.Problem{Code: code, What: what, Why: why, Do: do, LeftMachine: joconde.NothingLeft, Exit: joconde.ExitInvalid}
+	}
 }
 
 func (e *emitter) reg(s Shape) Reg {

@@ -1,7 +1,9 @@
 package lower
 
 import (
+	"fmt"
 	"math/big"
+	"slices"
 
 	"joconde/lang/ir"
 )
@@ -55,9 +57,11 @@ func (s *scope) literal(x ir.Expr) *value {
 	if x.Type.Kind == ir.Text {
 		_, hi := interval(x.Type, ir.Interval{})
 		n, err := encoding(x.Type, new(big.Int), hi).Encode(ir.Value{Text: x.Lit.Value})
-		if err != nil {
-			// A text that no value of the type can equal: a word wider than any.
-			n = new(big.Int).Add(hi, big.NewInt(1))
+		if err != nil { // cut to the type's width it would stand for another text
+			s.e.refuse("JOC-L903", fmt.Sprintf("a text that is written in the program takes more than %d bytes of UTF-8", keyBits(x.Type)/8),
+				"keys are packed into as many bytes as their declared length; letters beyond ASCII take two or more",
+				"declare the columns that it stands beside wider")
+			n = new(big.Int)
 		}
 		return s.e.fromKnown(x.Type, n, s.rows)
 	}
@@ -408,6 +412,11 @@ func (s *scope) castText(x ir.Expr, v *value) *value {
 	case len(to.Codes) > 0 && v.known != nil:
 		at := position(to.Codes, v.t.Codes[v.known.Int64()])
 		return s.e.knownAs(v, to, big.NewInt(int64(at)))
+	case len(to.Codes) > 0 && len(s.e.v.Regs) > maxRegs:
+		// A code list costs a comparison a code: no more of them than Validate lets pass.
+		s.e.refuse("JOC-L905", "the program comes to more steps than a node takes",
+			fmt.Sprintf("more than %d values would be computed", maxRegs), "convert fewer columns to other code lists, or have their owners do it")
+		return s.e.fromNull(to, s.rows)
 	case len(to.Codes) > 0:
 		// Each bit of the new code is the exclusive or of "is old code j" over
 		// the j whose new code has it: at most one of them is 1.
@@ -437,6 +446,10 @@ func (s *scope) castText(x ir.Expr, v *value) *value {
 			}
 		}
 		w.bits, w.base, w.known, w.ring = s.e.cat(planes...), new(big.Int), nil, nil
+	case v.t.Width <= packedWidth && to.Width > packedWidth:
+		s.e.refuse("JOC-L904", fmt.Sprintf("key text of at most %d characters, computed from several parties' tables, becomes text of %d", v.t.Width, to.Width),
+			fmt.Sprintf("text declared longer than %d bytes is compared by its hash, which the nodes cannot compute", packedWidth),
+			"declare the columns that are compared with the same length")
 	case keyBits(v.t) == keyBits(to):
 	default: // packed, to a longer one: zero bytes at the end
 		zeros := keyBits(to) - keyBits(v.t)
@@ -450,10 +463,8 @@ func (s *scope) castText(x ir.Expr, v *value) *value {
 }
 
 func position(codes []string, code string) int {
-	for i, c := range codes {
-		if c == code {
-			return i
-		}
+	if at, found := slices.BinarySearch(codes, code); found { // they stand in byte order
+		return at
 	}
 	panic("lower: a cast to a code list that lacks a code") // Validate refuses it
 }

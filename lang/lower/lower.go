@@ -156,6 +156,10 @@ func (l *lowering) relational(i int, n ir.Node) error {
 	default:
 		return errors.New("lower: node " + string(n.Op) + " is not computed on shares")
 	}
+	if l.refused != nil {
+		l.refused.Where = "view " + n.View
+		return l.refused
+	}
 	return nil
 }
 
