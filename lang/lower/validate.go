@@ -3,6 +3,7 @@ package lower
 import (
 	"fmt"
 	"math/big"
+	"slices"
 )
 
 // limits of a vector program: more than any task needs, few enough that a
@@ -13,8 +14,9 @@ const (
 )
 
 // Validate says whether v can be interpreted: registers assigned once and
-// before use, shapes that fit, constants in range, outputs and openings that
-// exist. It is the only gate before an engine runs v.
+// before use, shapes that fit, constants in range, fields that can be encoded
+// and decoded, and an opening declared for each instruction that opens values
+// and for no other. It is the only gate before an engine runs v.
 func Validate(v *Vector) error {
 	c := &checking{v: v, set: make([]bool, len(v.Regs))}
 	if v.Format != 1 {
@@ -34,17 +36,24 @@ func Validate(v *Vector) error {
 			if err := c.assign(f.Reg); err != nil {
 				return fmt.Errorf("validate: input %d: %w", i, err)
 			}
-			if err := c.field(f, in.Rows); err != nil {
-				return fmt.Errorf("validate: input %d: %w", i, err)
-			}
+		}
+		if err := c.fields(in.Node, in.Rows, in.Fields); err != nil {
+			return fmt.Errorf("validate: input %d: %w", i, err)
 		}
 	}
 	opening := 0
 	for i, instr := range v.Code {
-		if opening < len(v.Openings) && v.Openings[opening].Instr == i {
-			opening++
-		} else if instr.Op == OpSort || instr.Op == OpPartition {
+		opens := instr.Op == OpSort || instr.Op == OpPartition
+		declared := opening < len(v.Openings) && v.Openings[opening].Instr == i
+		switch {
+		case opens && !declared:
 			return fmt.Errorf("validate: instruction %d opens without a declaration", i)
+		case declared && !opens:
+			return fmt.Errorf("validate: instruction %d (%s) opens nothing, and an opening is declared", i, instr.Op)
+		case declared && v.Openings[opening].Node != instr.Node:
+			return fmt.Errorf("validate: the opening of instruction %d is declared for another node", i)
+		case declared:
+			opening++
 		}
 		if err := c.instr(instr); err != nil {
 			return fmt.Errorf("validate: instruction %d (%s): %w", i, instr.Op, err)
@@ -58,9 +67,9 @@ func Validate(v *Vector) error {
 			if !c.known(f.Reg) {
 				return fmt.Errorf("validate: output %d: register %d is not assigned", i, f.Reg)
 			}
-			if err := c.field(f, out.Rows); err != nil {
-				return fmt.Errorf("validate: output %d: %w", i, err)
-			}
+		}
+		if err := c.fields(out.Node, out.Rows, out.Fields); err != nil {
+			return fmt.Errorf("validate: output %d: %w", i, err)
 		}
 	}
 	return nil
@@ -84,12 +93,65 @@ func (c *checking) assign(r Reg) error {
 	return nil
 }
 
-func (c *checking) field(f Field, rows int) error {
-	s := c.v.Regs[f.Reg]
-	if s.Bits != f.Enc.Bits || s.Rows != rows {
-		return fmt.Errorf("register %d is not %d rows of %d bits", f.Reg, rows, f.Enc.Bits)
+// fields checks the registers of an input or output and what stands in them.
+func (c *checking) fields(node, rows int, fields []Field) error {
+	type place struct {
+		what   What
+		column int
+	}
+	seen := map[place]bool{}
+	if node < 0 {
+		return fmt.Errorf("there is no node %d", node)
+	}
+	for _, f := range fields {
+		at := place{f.What, f.Column}
+		switch s := c.v.Regs[f.Reg]; {
+		case s.Ring != 0 || s.Bits != f.Enc.Bits || s.Rows != rows:
+			return fmt.Errorf("register %d is not %d rows of %d bits", f.Reg, rows, f.Enc.Bits)
+		case seen[at]:
+			return fmt.Errorf("register %d says what another does", f.Reg)
+		case !f.sane():
+			return fmt.Errorf("register %d has an encoding that is none", f.Reg)
+		}
+		seen[at] = true
 	}
 	return nil
+}
+
+// sane says that values can be encoded and decoded.
+func (f Field) sane() bool {
+	enc := f.Enc
+	switch f.What {
+	case Valid:
+		return f.Column == -1 && bitEncoding.equal(enc)
+	case Present:
+		return f.Column >= 0 && bitEncoding.equal(enc)
+	case Cell:
+	default:
+		return false
+	}
+	if f.Column < 0 || (enc.Lo != "") != (enc.Kind == Offset) || (len(enc.Codes) > 0) != (enc.Kind == Code) {
+		return false
+	}
+	switch enc.Kind {
+	case Offset:
+		lo, ok := new(big.Int).SetString(enc.Lo, 10)
+		return ok && lo.String() == enc.Lo
+	case Code:
+		for i, code := range enc.Codes {
+			if i > 0 && enc.Codes[i-1] >= code {
+				return false
+			}
+		}
+		return bitsFor(big.NewInt(int64(len(enc.Codes)-1))) == enc.Bits
+	case Packed:
+		return enc.Bits%8 == 0
+	}
+	return enc.Kind == Hashed && enc.Bits == hashBits
+}
+
+func (enc Encoding) equal(other Encoding) bool {
+	return enc.Kind == other.Kind && enc.Bits == other.Bits && enc.Lo == other.Lo && slices.Equal(enc.Codes, other.Codes)
 }
 
 // instr checks one instruction against the shape of its operation.
@@ -107,6 +169,9 @@ func (c *checking) instr(i Instr) error {
 	check, ok := shapes[i.Op]
 	if !ok {
 		return fmt.Errorf("unknown operation")
+	}
+	if i.Node < 0 {
+		return fmt.Errorf("there is no node %d", i.Node)
 	}
 	src, dst := make([]Shape, len(i.Src)), make([]Shape, len(i.Dst))
 	for k, r := range i.Src {
@@ -157,6 +222,9 @@ func sameRows(s ...Shape) bool {
 	}
 	return true
 }
+
+// within says that n of size, from first on, exist; first may be any number.
+func within(first, n, size int) bool { return first >= 0 && n <= size && first <= size-n }
 
 func oneBit(s Shape) bool { return s.Bits == 1 }
 
@@ -223,7 +291,7 @@ var shapes = map[Op]shapeCheck{
 		return len(d) == 1 && len(s) > 0 && bits(s...) && sameRows(append(s, d...)...) && d[0].Bits == n
 	},
 	OpBits: func(i Instr, d, s []Shape) bool {
-		return len(d) == 1 && len(s) == 1 && bits(s[0], d[0]) && sameRows(s[0], d[0]) && i.Int >= 0 && i.Int+d[0].Bits <= s[0].Bits
+		return len(d) == 1 && len(s) == 1 && bits(s[0], d[0]) && sameRows(s[0], d[0]) && within(i.Int, d[0].Bits, s[0].Bits)
 	},
 	OpSpread: func(_ Instr, d, s []Shape) bool {
 		return len(d) == 1 && len(s) == 1 && oneBit(s[0]) && bits(d[0]) && sameRows(s[0], d[0])
@@ -245,7 +313,7 @@ var shapes = map[Op]shapeCheck{
 		return len(s) > 0
 	},
 	OpHead: func(i Instr, d, s []Shape) bool {
-		return len(d) == 1 && len(s) == 1 && payload(d, s, d[0].Rows) && i.Int >= 0 && i.Int+d[0].Rows <= s[0].Rows
+		return len(d) == 1 && len(s) == 1 && payload(d, s, d[0].Rows) && within(i.Int, d[0].Rows, s[0].Rows)
 	},
 	OpDown: same(1, func(...Shape) bool { return true }), OpUp: same(1, func(...Shape) bool { return true }),
 	OpFill: func(_ Instr, d, s []Shape) bool {

@@ -24,7 +24,7 @@ func smallPlan(rows int) engine.Plan {
 	bits := func(w int) lower.Shape { return lower.Shape{Bits: w, Rows: rows} }
 	ring := lower.Shape{Ring: 64, Rows: rows}
 	field := func(r lower.Reg, w int) lower.Field {
-		return lower.Field{Reg: r, What: lower.Cell, Enc: lower.Encoding{Kind: lower.Offset, Bits: w, Lo: "0"}}
+		return lower.Field{Reg: r, What: lower.Cell, Column: int(r), Enc: lower.Encoding{Kind: lower.Offset, Bits: w, Lo: "0"}}
 	}
 	return engine.Plan{
 		Rows:  map[string]int{"a.t": rows, "b.t": rows},
@@ -293,7 +293,7 @@ func TestCheckNamesEachKindOfOpeningOnce(t *testing.T) {
 	if got, err = (Engine{}).Check(plan); err != nil || len(got) != 1 {
 		t.Fatalf("two sorts of one node: got %v, %v", got, err)
 	}
-	plan.Vector.Openings[1].Node = 3
+	plan.Vector.Code[7].Node, plan.Vector.Openings[1].Node = 3, 3
 	if got, err = (Engine{}).Check(plan); err != nil || len(got) != 2 || got[1].Node != 3 {
 		t.Fatalf("sorts of two nodes: got %v, %v", got, err)
 	}

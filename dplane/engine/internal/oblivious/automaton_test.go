@@ -219,10 +219,10 @@ func program(in lower.Instr, dst, src []lower.Shape) *lower.Vector {
 		if s.Ring > 0 { // inputs are bits: convert
 			v.Regs = append(v.Regs, lower.Shape{Bits: s.Ring, Rows: s.Rows})
 			from := lower.Reg(len(v.Regs) - 1)
-			v.Inputs = append(v.Inputs, lower.Input{Rows: s.Rows, Fields: []lower.Field{{Reg: from, Enc: lower.Encoding{Bits: s.Ring}}}})
+			v.Inputs = append(v.Inputs, lower.Input{Rows: s.Rows, Fields: field(from, s.Ring)})
 			v.Code = append(v.Code, lower.Instr{Op: lower.OpToR, Dst: []lower.Reg{lower.Reg(i)}, Src: []lower.Reg{from}})
 		} else {
-			v.Inputs = append(v.Inputs, lower.Input{Rows: s.Rows, Fields: []lower.Field{{Reg: lower.Reg(i), Enc: lower.Encoding{Bits: s.Bits}}}})
+			v.Inputs = append(v.Inputs, lower.Input{Rows: s.Rows, Fields: field(lower.Reg(i), s.Bits)})
 		}
 	}
 	for i := range dst {
@@ -240,7 +240,7 @@ func program(in lower.Instr, dst, src []lower.Shape) *lower.Vector {
 			v.Code = append(v.Code, lower.Instr{Op: lower.OpToB, Dst: []lower.Reg{to}, Src: []lower.Reg{reg}})
 			reg, s = to, lower.Shape{Bits: s.Ring, Rows: s.Rows}
 		}
-		v.Outputs = append(v.Outputs, lower.Output{Rows: s.Rows, Fields: []lower.Field{{Reg: reg, Enc: lower.Encoding{Bits: s.Bits}}}})
+		v.Outputs = append(v.Outputs, lower.Output{Rows: s.Rows, Fields: field(reg, s.Bits)})
 	}
 	return v
 }

@@ -87,10 +87,6 @@ func check(a Arithmetic, v *lower.Vector, opt engine.Options, in map[lower.Reg]B
 		}
 	}
 	for i, instr := range v.Code {
-		// Int is a row or bit number; beyond this, sums of two could wrap.
-		if instr.Int < 0 || instr.Int > maxRows {
-			return fmt.Errorf("instruction %d (%s): there is no row or bit %d", i, instr.Op, instr.Int)
-		}
 		if operations[instr.Op] == nil {
 			return fmt.Errorf("instruction %d: there is no operation %q", i, instr.Op)
 		}
@@ -101,11 +97,6 @@ func check(a Arithmetic, v *lower.Vector, opt engine.Options, in map[lower.Reg]B
 	for r, s := range v.Regs {
 		if s.Bits*Words(s.Rows) > maxWords {
 			return fmt.Errorf("register %d takes more than %d words", r, maxWords)
-		}
-	}
-	for _, o := range v.Openings {
-		if op := v.Code[o.Instr].Op; op != lower.OpSort && op != lower.OpPartition {
-			return fmt.Errorf("instruction %d (%s) opens nothing, and an opening is declared", o.Instr, op)
 		}
 	}
 	named := 0
@@ -123,13 +114,6 @@ func check(a Arithmetic, v *lower.Vector, opt engine.Options, in map[lower.Reg]B
 	}
 	if named != len(in) {
 		return fmt.Errorf("%d input registers for the %d that the program names", len(in), named)
-	}
-	for _, o := range v.Outputs {
-		for _, f := range o.Fields {
-			if v.Regs[f.Reg].Bits == 0 {
-				return fmt.Errorf("output register %d does not hold bits", f.Reg)
-			}
-		}
 	}
 	return nil
 }

@@ -337,12 +337,14 @@ func TestEveryOperationMeansWhatItsCommentSays(t *testing.T) {
 	}
 }
 
+// field is the one field of an input or output.
+func field(r lower.Reg, bits int) []lower.Field {
+	return []lower.Field{{Reg: r, What: lower.Cell, Enc: lower.Encoding{Kind: lower.Offset, Bits: bits, Lo: "0"}}}
+}
+
 // survey sorts a column, keeps the two largest values, and adds them.
 func survey() *lower.Vector {
 	b := func(w, n int) lower.Shape { return lower.Shape{Bits: w, Rows: n} }
-	field := func(r lower.Reg, w int) []lower.Field {
-		return []lower.Field{{Reg: r, Enc: lower.Encoding{Bits: w}}}
-	}
 	return &lower.Vector{
 		Format: 1,
 		Regs:   []lower.Shape{b(8, 5), b(8, 5), b(8, 2), b(8, 1), b(8, 1), b(8, 1), b(1, 5), b(8, 1), {Ring: 32, Rows: 5}},
@@ -449,11 +451,11 @@ func TestMalformedProgramsAreRefusedBeforeAnythingIsSent(t *testing.T) {
 		{"a constant beyond its width", func(v *lower.Vector) { v.Code[5].Const = "256" }},
 		{"no result", func(v *lower.Vector) { v.Code[7].Dst = nil }},
 		{"an output that holds ring elements", func(v *lower.Vector) {
-			v.Outputs[0] = lower.Output{Rows: 5, Fields: []lower.Field{{Reg: 8}}}
+			v.Outputs[0] = lower.Output{Rows: 5, Fields: field(8, 0)}
 		}},
 		{"an input that nobody gave", func(v *lower.Vector) {
 			v.Regs = append(v.Regs, lower.Shape{Bits: 1, Rows: 1})
-			v.Inputs = append(v.Inputs, lower.Input{Rows: 1, Fields: []lower.Field{{Reg: 9, Enc: lower.Encoding{Bits: 1}}}})
+			v.Inputs = append(v.Inputs, lower.Input{Rows: 1, Fields: field(9, 1)})
 		}},
 		{"no input for what was given", func(v *lower.Vector) {
 			v.Inputs = nil
