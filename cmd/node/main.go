@@ -50,7 +50,7 @@ func run(stdin io.Reader, stdout io.Writer, abandoned func()) int {
 	if err == nil {
 		return joconde.ExitDone
 	}
-	failure := dplane.Failure{What: strings.ToValidUTF8(err.Error(), "?")}
+	failure := dplane.Failure{What: brief(err)}
 	var fault *joconde.Fault
 	if errors.As(err, &fault) {
 		failure.Party = fault.Party
@@ -58,6 +58,13 @@ func run(stdin io.Reader, stdout io.Writer, abandoned func()) int {
 	// If even this cannot be written, nobody is there to read it.
 	_ = dplane.WriteMessage(stdout, dplane.FrameFailure, failure)
 	return joconde.ExitInternal
+}
+
+// brief words an error so that it fits a frame. The errors of a hostile program
+// can be millions.
+func brief(err error) string {
+	what := err.Error()
+	return strings.ToValidUTF8(what[:min(len(what), 4096)], "?")
 }
 
 // serve says where it listens, receives the job and the inputs, computes, and

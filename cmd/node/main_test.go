@@ -225,6 +225,15 @@ func TestAPartyRefuses(t *testing.T) {
 	}
 }
 
+func TestAFailureFitsItsFrame(t *testing.T) {
+	for _, what := range []string{"", "plain", strings.Repeat("é", 1<<20), strings.Repeat("x\x00", 1<<20), "\xff"} {
+		failure := dplane.Failure{What: brief(errors.New(what))}
+		if err := dplane.WriteMessage(io.Discard, dplane.FrameFailure, failure); err != nil {
+			t.Errorf("%.20q: %v", what, err)
+		}
+	}
+}
+
 // process starts the real program. kill ends it if it still runs.
 func process(t *testing.T) (c *exec.Cmd, r *running, stderr *bytes.Buffer) {
 	t.Helper()
