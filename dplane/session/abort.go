@@ -129,7 +129,9 @@ func (s *party) decide() {
 			}
 		}
 		s.mu.Lock()
-		c.blame, c.by, c.step = culprit(s.claims, c.by)
+		if blame, by, step := culprit(s.claims, c.by); blame != nobody {
+			c.blame, c.by, c.step = blame, by, step
+		}
 		s.mu.Unlock()
 	}
 	s.err = s.verdict(c)
@@ -138,10 +140,14 @@ func (s *party) decide() {
 // culprit follows the claims from the one of first: the party that it blames,
 // the party which that one blames, and so on to one that blames nobody. If the
 // claims go round in a circle, the one about the earliest step is believed: at
-// a later step its author would not be without what it waits for.
+// a later step its author would not be without what it waits for. It is nobody
+// if first blames nobody, as when it has said since that it goes on.
 func culprit(claims map[int]claim, first int) (blame, by int, step uint64) {
 	var path []int
 	place := map[int]int{}
+	if _, blames := claims[first]; !blames {
+		return nobody, nobody, 0
+	}
 	for by = first; ; {
 		place[by] = len(path)
 		path = append(path, by)

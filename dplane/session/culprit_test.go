@@ -28,3 +28,9 @@ func TestTheOriginOfAStallIsFoundInTheClaims(t *testing.T) {
 		})
 	}
 }
+
+func TestAClaimThatWasTakenBackNamesNobody(t *testing.T) {
+	if blame, by, _ := culprit(map[int]claim{1: {2, 5}}, 3); blame != nobody || by != nobody {
+		t.Errorf("%d blames %d", by, blame)
+	}
+}
