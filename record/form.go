@@ -8,7 +8,6 @@ import (
 	"net"
 	"strconv"
 	"strings"
-	"time"
 	"unicode"
 
 	"joconde"
@@ -187,23 +186,8 @@ func (f *fields) sealing(name, text string) {
 	}
 }
 
-// timeForm is RFC 3339 in UTC with whole seconds.
-const timeForm = "2006-01-02T15:04:05Z"
-
-// Time writes a time as records have it.
-func Time(t time.Time) string { return t.UTC().Format(timeForm) }
-
-// ParseTime reads a time of a record.
-func ParseTime(text string) (time.Time, error) {
-	t, err := time.Parse(timeForm, text)
-	if err != nil || t.Format(timeForm) != text {
-		return time.Time{}, fmt.Errorf("a time is written like %s", timeForm)
-	}
-	return t, nil
-}
-
 func (f *fields) time(name, text string) {
-	if _, err := ParseTime(text); err != nil {
+	if _, err := joconde.ParseTime(text); err != nil {
 		f.complain(name, err.Error())
 	}
 }
