@@ -291,13 +291,13 @@ func TestNoTwoInfosHaveOneEncoding(t *testing.T) {
 	digest := rapid.Custom(func(t *rapid.T) joconde.Digest {
 		return joconde.Digest{rapid.Byte().Filter(func(b byte) bool { return b > 0 }).Draw(t, "byte")}
 	})
-	any := rapid.Custom(func(t *rapid.T) Info {
+	infos := rapid.Custom(func(t *rapid.T) Info {
 		return Info{Version: Version, Kind: rapid.SampledFrom([]Kind{Input, Output}).Draw(t, "kind"), Task: digest.Draw(t, "task"),
 			Attempt: rapid.IntRange(1, 3).Draw(t, "attempt"), Bundles: digest.Draw(t, "bundles"), From: joconde.PartyID(name.Draw(t, "from")),
 			To: joconde.PartyID(name.Draw(t, "to")), Name: name.Draw(t, "name"), Component: rapid.IntRange(0, 3).Draw(t, "component")}
 	})
 	rapid.Check(t, func(t *rapid.T) {
-		one, other := any.Draw(t, "one"), any.Draw(t, "other")
+		one, other := infos.Draw(t, "one"), infos.Draw(t, "other")
 		a, err := one.encode()
 		if err != nil {
 			t.Fatal(err)

@@ -1,0 +1,7 @@
+//go:build release
+
+package all
+
+import "joconde/attest"
+
+var development []attest.Platform
