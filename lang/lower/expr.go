@@ -308,7 +308,7 @@ func isNull(s *scope, x ir.Expr, a []*value) *value {
 func nullIf(s *scope, x ir.Expr, a []*value) *value {
 	same := s.isTrue(s.compared(s.equal(a[0], a[1]), a...))
 	v := *a[0]
-	v.t, v.clean = x.Type, false
+	v.t = x.Type
 	v.narrow(s.of(x))
 	v.present = s.e.andPresent(a[0].present, s.e.not(same))
 	return &v
@@ -352,7 +352,7 @@ func (s *scope) choose(t ir.Type, bit Reg, a, b *value, present Reg) *value {
 		if a.null() {
 			v = *b
 		}
-		v.t, v.present, v.clean = t, present, false
+		v.t, v.present = t, present
 		return &v
 	}
 	lo, hi := a.lo, a.hi
@@ -405,7 +405,7 @@ func (s *scope) castText(x ir.Expr, v *value) *value {
 	to := x.Type
 	_, hi := interval(to, ir.Interval{})
 	w := *v
-	w.t, w.lo, w.hi, w.clean = to, new(big.Int), hi, false
+	w.t, w.lo, w.hi = to, new(big.Int), hi
 	switch {
 	case v.null():
 		return s.e.fromNull(to, s.rows)

@@ -80,7 +80,7 @@ func (l *lowering) join(n ir.Node, left, right *relation) (*relation, error) {
 		if len(rp) > 0 {
 			for _, v := range rp.unpack(l.emitter, keep[0]) {
 				v.present = l.andPresent(match, v.present)
-				v.t.Nullable, v.clean = true, false
+				v.t.Nullable = true
 				rel.cols = append(rel.cols, v)
 			}
 		}

@@ -109,7 +109,7 @@ func (l *lowering) inputs() {
 		rel.valid = field(Valid, -1, bitEncoding)
 		for c, col := range n.Columns {
 			lo, hi := interval(col.Type, l.ranges[i][c])
-			v := &value{t: col.Type, lo: lo, hi: hi, rows: in.Rows, present: none, clean: true, base: new(big.Int)}
+			v := &value{t: col.Type, lo: lo, hi: hi, rows: in.Rows, present: none, base: new(big.Int)}
 			if col.Type.Nullable {
 				v.present = field(Present, c, bitEncoding)
 			}

@@ -23,9 +23,6 @@ type value struct {
 
 	// ring holds the value modulo 2^k, by k.
 	ring map[int]Reg
-
-	// clean says that bits is zero wherever the value is NULL.
-	clean bool
 }
 
 // null says that the value is the literal NULL.
@@ -111,7 +108,7 @@ func (e *emitter) tight(v *value) (bits Reg, base *big.Int) {
 	base = v.least()
 	bits = e.word(v, base, v.width())
 	if v.known == nil && !v.null() && bits != v.bits {
-		v.bits, v.base, v.clean = bits, base, false
+		v.bits, v.base = bits, base
 	}
 	return bits, base
 }
@@ -167,10 +164,12 @@ func (e *emitter) isPresent(v *value) Reg {
 	return v.present
 }
 
-// canonical gives the bits of tight with zero wherever the value is NULL.
+// canonical gives the bits of tight with zero wherever the value is NULL. It
+// does not rely on owners to have put zeros there: an owner that did not would
+// make one group of NULLs many, and push out those of others.
 func (e *emitter) canonical(v *value) (bits Reg, base *big.Int) {
 	bits, base = e.tight(v)
-	if v.present == none || v.null() || (v.clean && bits == v.bits) {
+	if v.present == none || v.null() {
 		return bits, base
 	}
 	return e.mask(v.present, bits), base
