@@ -27,17 +27,17 @@ func Spread(claims []Claims, threshold int) (exempt []string, err error) {
 		{"hosting provider", func(c Claims) string { return c.Hosting }},
 		{"operator", func(c Claims) string { return string(c.Operator) }},
 	}
-	var real []Claims
+	var bound []Claims
 	for i, c := range claims {
 		if c.Development {
 			exempt = append(exempt, fmt.Sprintf("node %d runs on %s, a development platform that protects nothing: the spread rule was not applied to it", i+1, quote(c.Platform)))
 		} else {
-			real = append(real, c)
+			bound = append(bound, c)
 		}
 	}
 	for _, aspect := range aspects {
 		nodes := map[string]int{}
-		for _, c := range real {
+		for _, c := range bound {
 			name := aspect.of(c)
 			if nodes[name]++; nodes[name] <= threshold {
 				continue
