@@ -210,7 +210,7 @@ func AddSignature(raw []byte, key *Key) ([]byte, error) {
 // add puts a signature in its place.
 func (e *envelope) add(message []byte, k *Key) error {
 	kind := joconde.RecordKind(strings.TrimSuffix(strings.TrimPrefix(e.PayloadType, typePrefix), typeSuffix))
-	if k == nil || k.private == nil {
+	if k.empty() {
 		return cannotSign("JOC-E133", kind, "there is no key to sign with")
 	}
 	at, found := slices.BinarySearchFunc(e.Signatures, k.Public(), func(s signature, id string) int { return strings.Compare(s.KeyID, id) })

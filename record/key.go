@@ -17,10 +17,19 @@ import (
 // Key is a private Ed25519 key. It does not print, log or marshal: only its
 // public half can be seen. The zero value signs nothing.
 type Key struct {
-	// A pointer, because printing a struct that has a Key in it shows no more
-	// of it than an address.
-	private *ed25519.PrivateKey
+	// Two pointers, because package fmt follows one of them when it prints a
+	// struct that has a Key in an unexported field. Copies share the second;
+	// it is nil once the key is wiped.
+	private **ed25519.PrivateKey
 }
+
+func newKey(private ed25519.PrivateKey) *Key {
+	inner := &private
+	return &Key{&inner}
+}
+
+// empty says that there is nothing to sign with.
+func (k *Key) empty() bool { return k == nil || k.private == nil || *k.private == nil }
 
 var errKeyStays = errors.New("a private key does not marshal: SaveKey writes it")
 
@@ -30,7 +39,7 @@ func NewKey() (*Key, error) {
 	if err != nil {
 		return nil, fmt.Errorf("draw a key: %w", err)
 	}
-	return &Key{&private}, nil
+	return newKey(private), nil
 }
 
 // KeyFromSeed is the key of a seed of 32 bytes, which it copies. Whoever knows
@@ -39,29 +48,28 @@ func KeyFromSeed(seed []byte) (*Key, error) {
 	if len(seed) != ed25519.SeedSize {
 		return nil, refused("JOC-E101", "", "the seed of a key is not 32 bytes", "Ed25519 keys have seeds of 32 bytes", "use a seed of 32 random bytes", nil)
 	}
-	private := ed25519.NewKeyFromSeed(seed)
-	return &Key{&private}, nil
+	return newKey(ed25519.NewKeyFromSeed(seed)), nil
 }
 
 // Public is the public half in hex, by which records name the key.
 func (k *Key) Public() string {
-	if k == nil || k.private == nil {
+	if k.empty() {
 		return ""
 	}
-	return hex.EncodeToString(k.private.Public().(ed25519.PublicKey))
+	return hex.EncodeToString((*k.private).Public().(ed25519.PublicKey))
 }
 
-// Wipe overwrites the private half; the key then signs nothing.
+// Wipe overwrites the private half; the key and its copies then sign nothing.
 func (k *Key) Wipe() {
-	if k != nil && k.private != nil {
-		clear(*k.private)
-		k.private = nil
+	if !k.empty() {
+		clear(**k.private)
+		*k.private = nil
 	}
 }
 
 // sign signs bytes. Only envelopes are ever signed, so that no signature can be
 // taken for another.
-func (k *Key) sign(message []byte) []byte { return ed25519.Sign(*k.private, message) }
+func (k *Key) sign(message []byte) []byte { return ed25519.Sign(**k.private, message) }
 
 // Format prints the public half only, whatever the verb.
 func (k Key) Format(f fmt.State, _ rune) { fmt.Fprint(f, k.String()) }
@@ -121,6 +129,6 @@ var one = func() *edwards25519.Scalar {
 }()
 
 func keyRefused(code, what string) *joconde.Problem {
-	return refused(code, "", what, "only keys that no honest program makes look like this, and their signatures prove nothing",
+	return refused(code, "", what, "no honest program makes such a key, and what it signs could be denied",
 		"make a new key with joconde", nil)
 }

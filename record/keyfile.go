@@ -25,10 +25,10 @@ const maxKeyFile = 4096
 // nothing, durable when it returns. It never replaces a file, because a lost
 // key cannot be had again.
 func SaveKey(path string, k *Key) error {
-	if k == nil || k.private == nil {
+	if k.empty() {
 		return errors.New("save a key: there is no key")
 	}
-	text, err := Canonical(keyFile{1, hex.EncodeToString(k.private.Seed()), k.Public()})
+	text, err := Canonical(keyFile{1, hex.EncodeToString((*k.private).Seed()), k.Public()})
 	if err != nil {
 		return errors.New("save a key: it has no canonical form")
 	}
