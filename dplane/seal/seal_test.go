@@ -2,6 +2,7 @@ package seal
 
 import (
 	"bytes"
+	"crypto/hpke"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -175,6 +176,61 @@ func TestWhatWasMeddledWithDoesNotOpen(t *testing.T) {
 			// A stream is refused for the same reasons.
 			if _, err := OpenFrom(iotest.OneByteReader(bytes.NewReader(c.sealed)), k, info(), total); err == nil {
 				t.Error("opens as a stream")
+			}
+		})
+	}
+}
+
+// forge seals a frame of a sender's own making, under an honest total.
+func forge(t *testing.T, k *Key, frame []byte, total int) []byte {
+	t.Helper()
+	context, err := info().encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	enc, sender, err := hpke.NewSender(k.PublicKey().key, hpke.HKDFSHA256(), hpke.AES256GCM(), context)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := append(binary.BigEndian.AppendUint64([]byte(magic), uint64(total)), enc...)
+	for i, n := int64(0), chunks(int64(len(frame))); i < n; i++ {
+		chunk := frame[i*chunkSize : min(int64(len(frame)), (i+1)*chunkSize)]
+		sealed, err := sender.Seal(associated(i, i == n-1, total), chunk)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b = append(b, sealed...)
+	}
+	return b
+}
+
+func TestSendersThatWriteAnotherFrameAreRefused(t *testing.T) {
+	k := key(t)
+	const total = 2 * chunkSize
+	frame := func(length uint64, stray ...int) []byte {
+		b := binary.BigEndian.AppendUint64(nil, length)
+		b = append(b, make([]byte, total)...)
+		for _, at := range stray {
+			b[lengthSize+at] = 1
+		}
+		return b
+	}
+	if got, err := Open(k, info(), forge(t, k, frame(5, 4), total)); err != nil || len(got) != 5 || got[4] != 1 {
+		t.Fatalf("an honest frame: %x, %v", got, err)
+	}
+	for name, f := range map[string][]byte{
+		"more than there is":             frame(total + 1),
+		"a length that is negative":      frame(1<<64 - 1),
+		"a length of the greatest int":   frame(1<<63 - 1),
+		"padding right behind":           frame(5, 5),
+		"padding at the very end":        frame(5, total-1),
+		"padding in a chunk of its own":  frame(5, chunkSize),
+		"padding behind nothing at all":  frame(0, 0),
+		"padding behind the first chunk": frame(chunkSize, chunkSize),
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got, err := Open(k, info(), forge(t, k, f, total)); got != nil || !errors.Is(err, ErrForm) {
+				t.Fatalf("got %d bytes, %v", len(got), err)
 			}
 		})
 	}
