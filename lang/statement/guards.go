@@ -10,7 +10,7 @@ import (
 // guards finds the output rules that a view applies to its groups: conditions
 // between the view and its last grouping that have the form of a minimum count
 // or of a dominance rule. A condition of any other form is no guard, and is
-// found in the view's Basis.
+// found in the view's Steps.
 func (w *writer) guards(view int) []Guard {
 	var found []Guard
 	group, conditions := w.chain(view)
@@ -164,22 +164,22 @@ func (w *writer) minimumCount(c ir.Expr, group int) (Guard, bool) {
 	g.What = fmt.Sprintf("minimum count %d: groups of fewer than %d rows are removed inside the computation", g.AtLeast, g.AtLeast)
 	if high.agg.Func == ir.Count {
 		node := w.p.Nodes[group]
-		g.What = fmt.Sprintf("minimum count %d: groups with fewer than %d rows that have %s are removed inside the computation",
-			g.AtLeast, g.AtLeast, wrap(w.column(place{node.In[0], high.agg.Arg}, true)))
+		g.Of = w.part(w.column(place{node.In[0], high.agg.Arg}, ""), atom)
+		g.What = fmt.Sprintf("minimum count %d: groups that have %s in fewer than %d rows are removed inside the computation", g.AtLeast, g.Of, g.AtLeast)
 	}
 	return g, true
 }
 
 // dominance recognises a * MAX(x) <= b * SUM(x) with b below a.
 func (w *writer) dominance(c ir.Expr, group int) (Guard, bool) {
-	low, high, _, ok := w.ordered(c, group)
+	low, high, strict, ok := w.ordered(c, group)
 	if !ok || low.agg == nil || high.agg == nil || low.agg.Func != ir.Max || high.agg.Func != ir.Sum ||
 		low.factor.Sign() <= 0 || high.factor.Sign() <= 0 {
 		return Guard{}, false
 	}
 	in := w.p.Nodes[group].In[0]
-	value := w.column(place{in, low.agg.Arg}, true)
-	if value != w.column(place{in, high.agg.Arg}, true) || low.agg.Arg != high.agg.Arg && !w.sameExpr(in, low.agg.Arg, high.agg.Arg) {
+	value := w.part(w.column(place{in, low.agg.Arg}, ""), atom)
+	if value != w.part(w.column(place{in, high.agg.Arg}, ""), atom) || low.agg.Arg != high.agg.Arg && !w.sameExpr(in, low.agg.Arg, high.agg.Arg) {
 		return Guard{}, false
 	}
 	share := new(big.Rat).Quo(high.factor, low.factor)
@@ -190,10 +190,18 @@ func (w *writer) dominance(c ir.Expr, group int) (Guard, bool) {
 	text := percent.FloatString(0)
 	if !percent.IsInt() {
 		text = percent.FloatString(2)
+		// Upward, so that no more is promised than is kept.
+		if rounded, ok := new(big.Rat).SetString(text); ok && rounded.Cmp(percent) < 0 {
+			text = rounded.Add(rounded, big.NewRat(1, 100)).FloatString(2)
+		}
+	}
+	least := "more than"
+	if strict {
+		least = "at least"
 	}
 	return Guard{
-		Code: "guard/dominance", Percent: text,
-		What: fmt.Sprintf("dominance %s %%: groups in which the largest %s is more than %s %% of the sum are removed inside the computation", text, wrap(value), text),
+		Code: "guard/dominance", Percent: text, Of: value,
+		What: fmt.Sprintf("dominance %s %%: groups in which the largest %s is %s %s %% of the sum are removed inside the computation", text, value, least, text),
 	}, true
 }
 

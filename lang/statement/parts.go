@@ -16,16 +16,26 @@ type writer struct {
 	rows     map[string]int // nil where a table's bound is missing
 	bounds   []int          // of nodes, where rows is there
 	domains  []int          // of nodes: the bound that the keys' public values alone give; unbounded if none
-	meanings map[meaningKey]string
-	bases    map[int]string
+	uses     []int          // of rowNodes: how many nodes and views take their rows
+	phrases  map[phraseKey]phrase
+	simples  map[int]string
 	sets     map[place]map[string]bool
+	terms    []Term
+	termOf   map[meaning]string
+	rowTerms map[int]string
+	named    map[string]int // names of terms; the greatest number that one was given
+	cuts     int
 }
 
 // unbounded stands for a table of any size; no bound of a key domain reaches it.
 const unbounded = 1 << 40
 
 func newWriter(p *ir.Program, rows map[string]int) *writer {
-	w := &writer{p: p, meanings: map[meaningKey]string{}, bases: map[int]string{}, sets: map[place]map[string]bool{}}
+	w := &writer{
+		p: p, phrases: map[phraseKey]phrase{}, simples: map[int]string{}, sets: map[place]map[string]bool{},
+		termOf: map[meaning]string{}, rowTerms: map[int]string{}, named: map[string]int{}, terms: []Term{},
+	}
+	w.countUses()
 	large := map[string]int{}
 	given := map[string]int{}
 	for _, t := range p.Tables {
@@ -50,7 +60,7 @@ func (w *writer) bound(i int) (int, string) {
 	case w.domains[i] == 1:
 		return 1, "at most 1 row"
 	case w.domains[i] < unbounded:
-		return w.domains[i], fmt.Sprintf("at most %s, by the public values that the keys can have", count(w.domains[i], "row"))
+		return w.domains[i], fmt.Sprintf("at most %s, by the public values of the keys", count(w.domains[i], "row"))
 	}
 	return 0, fmt.Sprintf("at most as many rows as the task allows for %s", w.boundTable(i))
 }
@@ -79,13 +89,15 @@ func (w *writer) parties() []joconde.PartyID {
 func (w *writer) views() []View {
 	views := []View{}
 	for _, o := range w.p.Outputs {
-		v := View{Code: "view/" + o.View, View: o.View, To: o.To, Guards: w.guards(o.Node), Basis: w.basis(o.Node), Notes: []Fact{}}
-		v.Columns = w.columns(v.Code, o.Node, false)
+		v := View{Code: "view/" + o.View, View: o.View, To: o.To, Notes: []Fact{}}
+		v.Steps = w.viewSteps(o)
+		v.Columns = w.columns(v.Code, o.Node, o.View)
+		v.Guards = w.guards(o.Node)
 		v.AtMost, v.Bound = w.bound(o.Node)
 		group, _ := w.chain(o.Node)
 		switch {
 		case group < 0:
-			v.Row = "one row for each of " + w.basis(o.Node)
+			v.Row = "one row for each row that these steps leave"
 		case len(w.p.Nodes[group].Group.Keys) == 0:
 			v.Row = "one row"
 		default:
@@ -118,7 +130,7 @@ func (w *writer) shownKeys(view, group int) []string {
 	return keys
 }
 
-func (w *writer) columns(code string, node int, inner bool) []Column {
+func (w *writer) columns(code string, node int, view string) []Column {
 	cols := []Column{}
 	seen := map[string]int{}
 	for i, c := range w.p.Nodes[node].Columns {
@@ -129,7 +141,7 @@ func (w *writer) columns(code string, node int, inner bool) []Column {
 		}
 		cols = append(cols, Column{
 			Code: own, Name: c.Name, Type: ir.SQLName(c.Type),
-			Means: w.column(at, inner), From: w.sources(at),
+			Means: w.whole(w.column(at, view)), From: w.sources(at),
 		})
 	}
 	return cols
@@ -210,11 +222,11 @@ func (w *writer) passes(at place, stop func(at place) bool) {
 
 // public lists what everybody in the task knows.
 func (w *writer) public() []Fact {
-	facts := []Fact{{"public/program", "The program: the names of tables and columns, and all that it computes."}}
+	facts := []Fact{{"public/program", "the program: the names of tables and columns, and all that it computes"}}
 	for _, t := range w.p.Tables {
-		text := "The row bound of " + t.QName() + " is set in the task. The exact number of rows is not public."
+		text := "row bound of " + t.QName() + ", set in the task"
 		if w.rows != nil {
-			text = fmt.Sprintf("The row bound of %s: %s. The exact number of rows is not public.", t.QName(), count(w.rows[t.QName()], "row"))
+			text = fmt.Sprintf("row bound of %s, %s", t.QName(), count(w.rows[t.QName()], "row"))
 		}
 		facts = append(facts, Fact{"public/bound/" + t.QName(), text})
 	}
@@ -223,9 +235,9 @@ func (w *writer) public() []Fact {
 			name := t.QName() + "." + c.Name
 			switch {
 			case c.Type.Coded():
-				facts = append(facts, Fact{"public/codes/" + name, fmt.Sprintf("The code list of %s, with %s.", name, count(len(c.Type.Codes), "code"))})
+				facts = append(facts, Fact{"public/codes/" + name, fmt.Sprintf("code list of %s, %s", name, count(len(c.Type.Codes), "code"))})
 			case c.Lo != "" && c.Hi != "":
-				facts = append(facts, Fact{"public/range/" + name, fmt.Sprintf("The range of %s, from %s to %s.", name, limit(c.Type, c.Lo), limit(c.Type, c.Hi))})
+				facts = append(facts, Fact{"public/range/" + name, fmt.Sprintf("range of %s, %s to %s", name, limit(c.Type, c.Lo), limit(c.Type, c.Hi))})
 			}
 		}
 	}
@@ -266,7 +278,7 @@ func (w *writer) provided() []provided {
 func (w *writer) atOwners() []Provided {
 	all := []Provided{}
 	for _, in := range w.provided() {
-		p := Provided{Code: in.code, Owner: w.p.Nodes[in.node].Local, Rows: w.basis(in.node), Columns: w.columns(in.code, in.node, true)}
+		p := Provided{Code: in.code, Owner: w.p.Nodes[in.node].Local, Rows: w.rowsOf(in.node), Columns: w.columns(in.code, in.node, "")}
 		p.AtMost, _ = w.bound(in.node)
 		p.Bound = "padded to the row bound that the task sets for " + w.boundTable(in.node)
 		if p.AtMost > 0 {
@@ -317,6 +329,9 @@ func (w *writer) kept() []Kept {
 	return all
 }
 
+// ofSingleRows ends the facts about columns that are secret.
+const ofSingleRows = " of any single row"
+
 // secret lists what goes into the computation and that nobody learns directly.
 func (w *writer) secret() []Fact {
 	shown := map[place]bool{} // columns of inputs that some view shows as they are
@@ -333,15 +348,15 @@ func (w *writer) secret() []Fact {
 	}
 	facts := []Fact{}
 	for _, in := range w.provided() {
-		for c, col := range w.columns(in.code, in.node, true) {
+		for c, col := range w.columns(in.code, in.node, "") {
 			if !shown[place{in.node, c}] {
-				facts = append(facts, Fact{"secret/" + col.Code, capital(col.Means) + ", of any single row."})
+				facts = append(facts, Fact{"secret/" + col.Code, col.Means + ofSingleRows})
 			}
 		}
 	}
 	for _, m := range w.matches() {
 		if len(m.learn) == 0 {
-			facts = append(facts, Fact{"secret/" + m.code, capital(m.what) + "."})
+			facts = append(facts, Fact{"secret/" + m.code, m.what})
 		}
 	}
 	return facts
@@ -398,7 +413,7 @@ func (w *writer) openings(declared []Opening) []Opened {
 	slices.SortStableFunc(declared, func(a, b Opening) int { return a.Node - b.Node })
 	all := []Opened{}
 	for i, o := range declared {
-		step := "the whole computation"
+		step, views := "the whole computation", []string{}
 		if o.Node >= 0 && o.Node < len(w.p.Nodes) {
 			switch n := w.p.Nodes[o.Node]; n.Op {
 			case ir.JoinOp:
@@ -411,8 +426,13 @@ func (w *writer) openings(declared []Opening) []Opened {
 			default:
 				step = "the work on rows of " + list(w.tablesUnder(o.Node))
 			}
+			for _, out := range w.p.Outputs {
+				if w.restsOn(out.Node, o.Node) {
+					views = append(views, out.View)
+				}
+			}
 		}
-		all = append(all, Opened{Code: "opening/" + strconv.Itoa(i+1), What: o.What, Why: o.Why, Step: step})
+		all = append(all, Opened{Code: "opening/" + strconv.Itoa(i+1), What: o.What, Why: o.Why, Step: step, Views: views})
 	}
 	return all
 }
@@ -428,7 +448,7 @@ func (w *writer) trusted() []Fact {
 	facts := []Fact{}
 	for _, t := range w.p.Tables {
 		facts = append(facts, Fact{"trusted/owner/" + t.QName(), fmt.Sprintf(
-			"That %s obeys its keys, its CHECKs and its order is the word of the tool of %s. The computing parties do not check it.", t.QName(), t.Owner)})
+			"That %s obeys its keys, CHECKs and order is the word of the tool of %s. The computing parties do not check it.", t.QName(), t.Owner)})
 	}
 	var hashed []string
 	rows := 0
@@ -437,7 +457,7 @@ func (w *writer) trusted() []Fact {
 		for c, col := range w.p.Nodes[i].Columns {
 			if col.Type.Kind == ir.Text && !col.Type.Coded() && col.Type.Width > widestExact {
 				counts = true
-				if name := w.column(place{i, c}, true); !slices.Contains(hashed, name) {
+				if name := w.whole(w.column(place{i, c}, "")); !slices.Contains(hashed, name) {
 					hashed = append(hashed, name)
 				}
 			}
@@ -448,12 +468,12 @@ func (w *writer) trusted() []Fact {
 	}
 	if len(hashed) > 0 {
 		slices.Sort(hashed)
-		chance := "at most 2^-40, for up to 2^44 rows together"
+		chance := "at most 2^-40 for up to 2^44 rows"
 		if rows > 1<<44 {
 			chance = fmt.Sprintf("at most %d × %d ÷ 2^129", rows, rows)
 		}
 		facts = append(facts, Fact{"trusted/hash", fmt.Sprintf(
-			"%s: compared by the first 128 bits of a SHA-256 hash. The chance that two different values count as equal is %s.", capital(list(hashed)), chance)})
+			"Compared by the first 128 bits of a SHA-256 hash: %s. The chance that two different values count as equal is %s.", list(hashed), chance)})
 	}
 	return facts
 }
@@ -512,12 +532,16 @@ func (w *writer) matrix(s *Statement) []Item {
 		add(m.code, m.what, told(m.learn))
 	}
 	for _, t := range w.p.Tables {
-		add("bound/"+t.QName(), "row bound of "+t.QName(), func(joconde.PartyID) string { return Public })
+		what := "row bound of " + t.QName()
+		if w.rows != nil {
+			what += " (" + count(w.rows[t.QName()], "row") + ")"
+		}
+		add("bound/"+t.QName(), what, func(joconde.PartyID) string { return Public })
 	}
 	for _, o := range s.Openings {
 		add(o.Code, o.What, func(party joconde.PartyID) string {
 			if party == Computing {
-				return Learns
+				return Sees
 			}
 			return No
 		})

@@ -3,10 +3,14 @@
 // of. Nothing in it is written by hand, so it cannot drift from what runs. It
 // sees no data. Where it cannot say something short and exact it says less, and
 // never claims more protection than it found. Start with New; words.go puts
-// expressions into words, guards.go looks for output rules.
+// expressions into words and rows.go the way of the rows, guards.go looks for
+// output rules, prose.go writes the page.
 package statement
 
 import (
+	"slices"
+	"strings"
+
 	"joconde"
 	"joconde/lang/ir"
 )
@@ -41,6 +45,7 @@ type Statement struct {
 	Secret   []Fact            `json:"secret"`    // what never leaves secret form
 	Openings []Opened          `json:"openings"`
 	Breaks   Breaks            `json:"breaks"`
+	Terms    []Term            `json:"terms"`   // in order of name; in texts their names stand in [ ]
 	Trusted  []Fact            `json:"trusted"` // what is believed, and what is only almost certain
 }
 
@@ -54,6 +59,7 @@ const (
 	Part   = "part"       // a view tells it columns of single records
 	Follow = "may follow" // no view tells it, but it may follow from one
 	Public = "public"     // everybody in the task knows
+	Sees   = "sees"       // the engine opens it to the party; an Opened says why that tells nothing
 	No     = "no"
 )
 
@@ -77,7 +83,7 @@ type View struct {
 	To      []joconde.PartyID `json:"to"`
 	Columns []Column          `json:"columns"`
 	Row     string            `json:"row"`     // what one row stands for
-	Basis   string            `json:"basis"`   // the rows that it rests on
+	Steps   []string          `json:"steps"`   // how these rows come about, but for minimum counts, which are Guards
 	AtMost  int               `json:"at_most"` // rows; 0 where the task's row bounds are not given and nothing else bounds them
 	Bound   string            `json:"bound"`   // the bound in words
 	Guards  []Guard           `json:"guards"`  // never empty: the code guard/none stands for none
@@ -98,10 +104,11 @@ type Guard struct {
 	Code    string `json:"code"`
 	What    string `json:"what"`
 	AtLeast int    `json:"at_least,omitempty"` // minimum count
+	Of      string `json:"of,omitempty"`       // the value that is counted or that dominates; empty where rows are counted
 	Percent string `json:"percent,omitempty"`  // dominance: the greatest share of one row
 }
 
-// Fact is one sentence or two.
+// Fact is a sentence or two, or a part of one.
 type Fact struct {
 	Code string `json:"code"`
 	What string `json:"what"`
@@ -133,6 +140,8 @@ type Opened struct {
 	What string `json:"what"`
 	Why  string `json:"why"`
 	Step string `json:"step"` // the step of the program, in words
+
+	Views []string `json:"views"` // those that rest on the step
 }
 
 // Breaks says what the engine withstands, in its own words.
@@ -162,5 +171,7 @@ func New(p *ir.Program, rows map[string]int, e Engine) *Statement {
 	}
 	s.Trusted = w.trusted()
 	s.Matrix = w.matrix(s)
+	s.Terms = w.terms
+	slices.SortFunc(s.Terms, func(a, b Term) int { return strings.Compare(a.Name, b.Name) })
 	return s
 }

@@ -1,70 +1,80 @@
 package statement
 
 import (
-	"regexp"
-	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"joconde/lang/ir"
-)
-
-// Longest texts. What would be longer is replaced by the list of what it is
-// made of, which is exact and whose length the tables bound.
-const (
-	longestMeaning = 400
-	longestBasis   = 800
 )
 
 // place is a column of a node.
 type place struct{ node, col int }
 
-// column says in words what a column holds. inner says that the node is not
-// the last grouping of a view: then a total needs its rows named too.
-func (w *writer) column(at place, inner bool) string {
-	key := meaningKey{at, inner}
-	if text, found := w.meanings[key]; found {
-		return text
-	}
-	text := w.columnWords(at, inner)
-	if len(text) > longestMeaning {
-		text = "computed from " + list(w.sources(at))
-	}
-	w.meanings[key] = text
-	return text
+type phraseKey struct {
+	at   place
+	view string
 }
 
-type meaningKey struct {
-	at    place
-	inner bool
+// column says what a column holds. view is the view of whose last grouping the
+// node is, or what is made of it; "" for all that is below it. There a total
+// needs its rows named too.
+func (w *writer) column(at place, view string) phrase {
+	key := phraseKey{at, view}
+	p, found := w.phrases[key]
+	if !found {
+		p = w.columnWords(at, view)
+		p.called(w.p.Nodes[at.node].Columns[at.col].Name)
+		p = w.shortened(p, func() []string { return w.sources(at) })
+		w.phrases[key] = p
+	}
+	return p
 }
 
-func (w *writer) columnWords(at place, inner bool) string {
+// shortened replaces a text that is too long by the list of what it is made of,
+// which is exact and whose length the tables bound.
+func (w *writer) shortened(p phrase, sources func() []string) phrase {
+	if p.cut == 0 && utf8.RuneCountInString(p.text) > longestMeaning {
+		w.cuts++
+		p.cut, p.level, p.claim, p.deny = w.cuts, clause, false, ""
+		p.text = "computed from numbers of rows"
+		if columns := sources(); len(columns) > 0 {
+			p.text = "computed from " + list(columns)
+		}
+	}
+	return p
+}
+
+func (w *writer) columnWords(at place, view string) phrase {
 	n := w.p.Nodes[at.node]
 	switch n.Op {
 	case ir.Scan:
-		return w.scanned(n, at.col)
+		return phrase{text: w.scanned(n, at.col), claim: n.Columns[at.col].Type.Kind == ir.Bool}
 	case ir.Filter:
-		return w.column(place{n.In[0], at.col}, inner)
+		return w.column(place{n.In[0], at.col}, view)
 	case ir.Project:
-		return w.expr(n.Exprs[at.col], n.In[0], inner)
+		return w.expr(n.Exprs[at.col], n.In[0], view)
 	case ir.JoinOp:
 		left := len(w.p.Nodes[n.In[0]].Columns)
 		switch {
 		case at.col < left:
-			return w.column(place{n.In[0], at.col}, true)
+			return w.column(place{n.In[0], at.col}, "")
 		case n.Join.Kind == ir.Mark:
-			return "whether there is a match in " + w.basis(n.In[1])
-		case n.Join.Kind == ir.Left:
-			return wrap(w.column(place{n.In[1], at.col - left}, true)) + " if there is a match"
+			right := w.rowsOf(n.In[1])
+			return phrase{text: "there is a match in " + right, deny: "there is no match in " + right, level: compared, claim: true}
 		}
-		return w.column(place{n.In[1], at.col - left}, true)
+		p := w.column(place{n.In[1], at.col - left}, "")
+		p.called(n.Columns[at.col].Name)
+		if n.Join.Kind == ir.Left || w.overlap(n) {
+			p = phrase{text: w.part(p, atom) + " of the match", claim: p.claim}
+		}
+		return p
 	case ir.Aggregate:
 		if at.col < len(n.Group.Keys) {
-			return w.column(place{n.In[0], n.Group.Keys[at.col]}, true)
+			return w.column(place{n.In[0], n.Group.Keys[at.col]}, "")
 		}
-		return w.aggregate(n, n.Group.Aggs[at.col-len(n.Group.Keys)], inner)
+		return w.total(n, n.Group.Aggs[at.col-len(n.Group.Keys)], view)
 	}
-	return n.Columns[at.col].Name
+	return phrase{text: n.Columns[at.col].Name}
 }
 
 func (w *writer) scanned(n ir.Node, col int) string {
@@ -72,290 +82,154 @@ func (w *writer) scanned(n ir.Node, col int) string {
 	return n.Table + "." + t.Columns[n.Scan[col]].Name
 }
 
-func (w *writer) aggregate(n ir.Node, agg ir.Agg, inner bool) string {
-	arg := ""
+func (w *writer) total(n ir.Node, agg ir.Agg, view string) phrase {
+	text, of := "number of rows", " of "
 	if agg.Func != ir.CountStar {
-		arg = w.column(place{n.In[0], agg.Arg}, true)
-	}
-	text := string(agg.Func)
-	switch agg.Func {
-	case ir.CountStar:
-		text = "number of rows"
-		if inner {
-			text += " of " + w.basis(n.In[0])
+		arg := w.part(w.column(place{n.In[0], agg.Arg}, ""), atom)
+		of = " over the rows of "
+		switch agg.Func {
+		case ir.Count:
+			text += " with " + arg
+			of = " among those of "
+		case ir.Sum:
+			text = "sum of " + arg
+		case ir.Avg:
+			text = "mean of " + arg
+		case ir.Min:
+			text = "smallest " + arg
+		case ir.Max:
+			text = "largest " + arg
 		}
-	case ir.Count:
-		text = "number of rows that have " + wrap(arg)
-	case ir.Sum:
-		text = "sum of " + wrap(arg)
-	case ir.Avg:
-		text = "mean of " + wrap(arg)
-	case ir.Min:
-		text = "smallest " + wrap(arg)
-	case ir.Max:
-		text = "largest " + wrap(arg)
 	}
-	if inner && len(n.Group.Keys) > 0 {
-		text += " for the same " + list(w.keys(n))
+	if view != "" {
+		return phrase{text: text, view: view}
 	}
-	return text
+	text += of + w.rowsOf(n.In[0])
+	if len(n.Group.Keys) > 0 {
+		text += ", for the same " + list(w.keys(n))
+	}
+	return phrase{text: text, level: modified}
 }
 
-// keys are the group keys of an Aggregate in words.
+// keys are the group keys of an Aggregate.
 func (w *writer) keys(n ir.Node) []string {
 	var keys []string
 	for _, k := range n.Group.Keys {
-		keys = append(keys, w.column(place{n.In[0], k}, true))
+		keys = append(keys, w.part(w.column(place{n.In[0], k}, ""), atom))
 	}
 	return keys
 }
 
-// basis says which rows a node has: a noun.
-func (w *writer) basis(i int) string {
-	if text, found := w.bases[i]; found {
-		return text
-	}
-	n := w.p.Nodes[i]
-	text := ""
-	switch n.Op {
-	case ir.Scan:
-		text = n.Table
-	case ir.Project:
-		text = w.basis(n.In[0])
-	case ir.Filter:
-		text = noun(w.basis(n.In[0])) + " where " + claim(w.expr(n.Exprs[0], n.In[0], false))
-	case ir.Aggregate:
-		text = "groups of (" + w.basis(n.In[0]) + ")"
-		if len(n.Group.Keys) > 0 {
-			text += " by " + list(w.keys(n))
-		} else {
-			text = "all of (" + w.basis(n.In[0]) + ") together"
-		}
-	case ir.JoinOp:
-		left, right := w.basis(n.In[0]), w.basis(n.In[1])
-		var on []string
-		for k := range n.Join.Left {
-			l, r := w.column(place{n.In[0], n.Join.Left[k]}, true), w.column(place{n.In[1], n.Join.Right[k]}, true)
-			on = append(on, wrap(l)+" = "+wrap(r))
-		}
-		switch n.Join.Kind {
-		case ir.Inner:
-			text = noun(left) + " that match " + noun(right)
-		case ir.Left:
-			text = noun(left) + ", matched with " + noun(right) + " where there is a match,"
-		case ir.Mark:
-			text = noun(left) + ", looked up in " + noun(right)
-		}
-		text += " by " + list(on)
-	}
-	if len(text) > longestBasis {
-		text = "rows made of " + list(w.tablesUnder(i))
-	}
-	w.bases[i] = text
-	return text
-}
-
-// noun puts longer descriptions in brackets.
-func noun(text string) string {
-	if strings.Contains(text, " ") {
-		return "(" + text + ")"
-	}
-	return text
-}
-
-// wrap puts what has several words in brackets, for use within a longer text.
-// A plain total needs none.
-func wrap(text string) string {
-	if strings.Contains(text, " ") && !plainTotal.MatchString(text) {
-		return "(" + text + ")"
-	}
-	return text
-}
-
-var plainTotal = regexp.MustCompile(`^(number of rows|((sum|mean) of|smallest|largest) \S+)$`)
-
-// between stands between the two arguments of comparisons and calculations.
-var between = map[string]string{
-	"add": " + ", "sub": " - ", "mul": " × ", "div": " ÷ ", "idiv": " ÷ ",
-	"eq": " is ", "ne": " is not ", "lt": " is below ", "le": " is at most ",
-	"gt": " is above ", "ge": " is at least ", "and": " and ", "or": " or ",
+// compare stands between the two sides of a comparison.
+var compare = map[string]string{
+	"eq": " is ", "ne": " is not ", "lt": " is below ", "le": " is at most ", "gt": " is above ", "ge": " is at least ",
 }
 
 // expr puts an expression over the columns of a node into words.
-func (w *writer) expr(e ir.Expr, node int, inner bool) string {
+func (w *writer) expr(e ir.Expr, node int, view string) phrase {
 	switch e.Op {
 	case "col":
-		return w.column(place{node, e.Col}, inner)
+		return w.column(place{node, e.Col}, view)
 	case "lit":
 		if e.Lit != nil && e.Lit.Null {
-			return "nothing"
+			return phrase{text: "missing"}
 		}
-		return e.String(nil)
+		text := e.String(nil)
+		if e.Type.Kind == ir.Decimal && strings.Contains(text, ".") { // 0.50 is 0.5
+			text = strings.TrimSuffix(strings.TrimRight(text, "0"), ".")
+		}
+		return phrase{text: text}
 	}
-	args := make([]string, len(e.Args))
-	length := 0
+	args := make([]phrase, len(e.Args))
+	var p phrase
 	for i, a := range e.Args {
-		args[i] = w.expr(a, node, inner)
-		length += len(args[i])
-	}
-	if length > longestBasis { // the caller replaces it; stop growing
-		return strings.Repeat("…", longestBasis)
-	}
-	for i, a := range e.Args {
-		if a.Type.Kind == ir.Bool && e.Op != "eq" && e.Op != "ne" && e.Op != "isnull" {
-			args[i] = claim(args[i])
+		args[i] = w.expr(a, node, view)
+		if args[i].view != "" {
+			p.view = view
 		}
 	}
-	switch e.Op {
-	case "neg":
-		return "-" + wrap(args[0])
-	case "abs":
-		return wrap(args[0]) + " without its sign"
-	case "not":
-		return "not " + wrap(args[0])
-	case "isnull":
-		return wrap(args[0]) + " is missing"
-	case "cast":
-		return castWords(e, args[0])
-	case "coalesce":
-		text := wrap(args[0])
-		for _, a := range args[1:] {
-			text += ", or " + wrap(a) + " if missing"
-		}
-		return text
-	case "nullif":
-		return wrap(args[0]) + ", but nothing if it is " + wrap(args[1])
-	case "case":
-		text := ""
-		for i := 0; i+1 < len(args); i += 2 {
-			text += wrap(args[i+1]) + " if " + wrap(args[i]) + ", "
-		}
-		return text + "otherwise " + wrap(args[len(args)-1])
-	}
-	word, known := between[e.Op]
-	if !known {
-		return e.Op + " of " + list(args)
-	}
-	for i := range args {
-		args[i] = wrap(args[i])
-	}
-	text := strings.Join(args, word)
-	if e.Op == "idiv" {
-		text += " without the fraction"
-	}
-	return text
+	w.say(&p, e, args)
+	p.claim = e.Type.Kind == ir.Bool
+	return w.shortened(p, func() []string { return w.sourcesOf(e, node) })
 }
 
-// claim turns "whether it is so" into "it is so", for use as a condition.
-func claim(text string) string { return strings.TrimPrefix(text, "whether ") }
+// say gives p the text and level of an operation.
+func (w *writer) say(p *phrase, e ir.Expr, args []phrase) {
+	part := func(i int, most level) string { return w.part(args[i], most) }
+	switch e.Op {
+	case "add":
+		p.text, p.level = part(0, sum)+" + "+part(1, product), sum
+	case "sub":
+		p.text, p.level = part(0, sum)+" - "+part(1, product), sum
+	case "mul":
+		p.text, p.level = part(0, product)+" × "+part(1, atom), product
+	case "idiv":
+		p.text, p.level = part(0, product)+" ÷ "+part(1, atom)+", without the fraction", modified
+	case "div":
+		p.text, p.level = part(0, product)+" ÷ "+part(1, atom), product
+	case "neg":
+		p.text, p.level = "-"+part(0, atom), product
+	case "abs":
+		p.text, p.level = "absolute value of "+part(0, atom), product
+	case "eq", "ne", "lt", "le", "gt", "ge":
+		p.text, p.level = part(0, sum)+compare[e.Op]+part(1, sum), compared
+	case "isnull":
+		p.text, p.deny, p.level = part(0, atom)+" is missing", part(0, atom)+" is not missing", compared
+	case "not":
+		if args[0].deny != "" {
+			p.text, p.deny, p.level = args[0].deny, args[0].text, compared
+			return
+		}
+		p.text, p.level = "not "+w.condition(args[0], atom), several
+	case "and", "or":
+		var texts []string
+		for i := range e.Args {
+			most := compared
+			if e.Args[i].Op == e.Op {
+				most = several
+			}
+			texts = append(texts, w.condition(args[i], most))
+		}
+		p.text, p.level = strings.Join(texts, " "+e.Op+" "), several
+	case "cast":
+		w.sayCast(p, e, args[0])
+	case "coalesce":
+		p.text, p.level = part(0, modified), modified
+		for i := range args[1:] {
+			p.text += ", or " + part(i+1, sum) + " if missing"
+		}
+	case "nullif":
+		p.text, p.level = part(0, modified)+", missing if it is "+part(1, sum), modified
+	case "case":
+		for i := 0; i+1 < len(args); i += 2 {
+			p.text += part(i+1, sum) + " if " + w.condition(args[i], several) + ", else "
+		}
+		p.text, p.level = p.text+part(len(args)-1, sum), clause
+	default:
+		var texts []string
+		for i := range args {
+			texts = append(texts, part(i, sum))
+		}
+		p.text, p.level = e.Op+" of "+list(texts), clause
+	}
+}
 
-func castWords(e ir.Expr, arg string) string {
+func (w *writer) sayCast(p *phrase, e ir.Expr, arg phrase) {
 	from := e.Args[0].Type
 	switch {
 	case from.Kind == ir.Bool:
-		return "1 if " + wrap(arg) + ", otherwise 0"
+		p.text, p.level = "1 if "+w.condition(arg, several)+", else 0", clause
 	case from.Kind == ir.Decimal && e.Type.Scale < from.Scale:
+		p.level = modified
+		p.text = w.part(arg, modified) + ", rounded to "
 		if e.Type.Scale == 0 {
-			return wrap(arg) + " rounded to a whole number"
+			p.text += "a whole number"
+		} else {
+			p.text += count(e.Type.Scale, "decimal")
 		}
-		return wrap(arg) + " rounded to " + count(e.Type.Scale, "decimal")
+	default: // the same value in a wider type
+		*p = arg
 	}
-	return arg // the same value in a wider type
-}
-
-// sources are the columns of tables that a column's value is made of.
-func (w *writer) sources(at place) []string {
-	set := w.sourceSet(at)
-	names := make([]string, 0, len(set))
-	for name := range set {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
-}
-
-func (w *writer) sourceSet(at place) map[string]bool {
-	if set, found := w.sets[at]; found {
-		return set
-	}
-	n := w.p.Nodes[at.node]
-	set := map[string]bool{}
-	add := func(from place) {
-		for name := range w.sourceSet(from) {
-			set[name] = true
-		}
-	}
-	switch n.Op {
-	case ir.Scan:
-		set[w.scanned(n, at.col)] = true
-	case ir.Filter:
-		add(place{n.In[0], at.col})
-	case ir.Project:
-		for _, c := range columnsOf(n.Exprs[at.col]) {
-			add(place{n.In[0], c})
-		}
-	case ir.JoinOp:
-		left := len(w.p.Nodes[n.In[0]].Columns)
-		switch {
-		case at.col < left:
-			add(place{n.In[0], at.col})
-		case n.Join.Kind == ir.Mark:
-			for k := range n.Join.Left {
-				add(place{n.In[0], n.Join.Left[k]})
-				add(place{n.In[1], n.Join.Right[k]})
-			}
-		default:
-			add(place{n.In[1], at.col - left})
-		}
-	case ir.Aggregate:
-		if at.col < len(n.Group.Keys) {
-			add(place{n.In[0], n.Group.Keys[at.col]})
-		} else if agg := n.Group.Aggs[at.col-len(n.Group.Keys)]; agg.Arg >= 0 {
-			add(place{n.In[0], agg.Arg})
-		}
-	}
-	w.sets[at] = set
-	return set
-}
-
-// columnsOf lists the columns of an expression in order, each once.
-func columnsOf(e ir.Expr) []int {
-	var cols []int
-	var visit func(e ir.Expr)
-	visit = func(e ir.Expr) {
-		if e.Op == "col" && !slices.Contains(cols, e.Col) {
-			cols = append(cols, e.Col)
-		}
-		for _, a := range e.Args {
-			visit(a)
-		}
-	}
-	visit(e)
-	slices.Sort(cols)
-	return cols
-}
-
-// tablesUnder are the tables that a node rests on, in byte order.
-func (w *writer) tablesUnder(i int) []string {
-	seen := map[int]bool{}
-	var names []string
-	var visit func(i int)
-	visit = func(i int) {
-		if seen[i] {
-			return
-		}
-		seen[i] = true
-		n := w.p.Nodes[i]
-		if n.Op == ir.Scan && !slices.Contains(names, n.Table) {
-			names = append(names, n.Table)
-		}
-		for _, in := range n.In {
-			visit(in)
-		}
-	}
-	visit(i)
-	slices.Sort(names)
-	return names
 }
 
 // list is "a", "a and b", "a, b and c".
