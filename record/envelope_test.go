@@ -120,7 +120,10 @@ func TestOtherFormsOfAPayloadAreRefused(t *testing.T) {
 		{"a time in a zone", swap(`Z","files"`, `+00:00","files"`), "JOC-E128"},
 		{"a time in small letters", swap(`Z","files"`, `z","files"`), "JOC-E128"},
 		{"a day that is not", swap(`2026-01-02T`, `2026-02-30T`), "JOC-E128"},
-		{"the digest of nothing", func(s string) string { i := strings.Index(s, "sha256:"); return s[:i+7] + strings.Repeat("0", 64) + s[i+71:] }, "JOC-E128"},
+		{"the digest of nothing", func(s string) string {
+			i := strings.Index(s, "sha256:")
+			return s[:i+7] + strings.Repeat("0", 64) + s[i+71:]
+		}, "JOC-E128"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			bad := c.edit(good)
