@@ -15,9 +15,13 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/transparency-dev/formats/log"
+	"github.com/transparency-dev/merkle/rfc6962"
+	"github.com/transparency-dev/merkle/testonly"
+	"golang.org/x/mod/sumdb/note"
+
 	"joconde"
 	"joconde/audit"
-	"joconde/audit/tlog"
 	"joconde/internal/cast"
 	"joconde/record"
 )
@@ -69,29 +73,27 @@ func alone(terms *joconde.Task) {
 	terms.Rows = terms.Rows[:1]
 }
 
-// bundleOf logs envelopes, among records of other tasks, and bundles them.
+// bundleOf logs envelopes, among records of other tasks, and bundles them. The
+// tree is another implementation than that of package tlog.
 func bundleOf(t testing.TB, organisations, envelopes [][]byte) *audit.Bundle {
 	t.Helper()
-	l, err := tlog.Open(t.Context(), t.TempDir(), logPrivate)
-	must(t, err)
-	defer func() { must(t, l.Close()) }()
+	tree := testonly.New(rfc6962.DefaultHasher)
+	add := func(leaf []byte) uint64 { tree.AppendData(entry(leaf)); return tree.Size() - 1 }
 	var indexes []uint64
 	for i, envelope := range envelopes {
 		if i%3 == 0 {
-			_, err := l.Append(t.Context(), fmt.Appendf(nil, "somebody else's record %d", i))
-			must(t, err)
+			add(fmt.Appendf(nil, "somebody else's record %d", i))
 		}
-		index, err := l.Append(t.Context(), envelope)
-		must(t, err)
-		indexes = append(indexes, index)
+		indexes = append(indexes, add(envelope))
 	}
-	checkpoint, err := l.Checkpoint(t.Context())
+	signer, err := note.NewSigner(logPrivate)
 	must(t, err)
-	opened, err := audit.OpenCheckpoint(l.Verifier(), checkpoint)
+	text := log.Checkpoint{Origin: signer.Name(), Size: tree.Size(), Hash: tree.Hash()}.Marshal()
+	checkpoint, err := note.Sign(&note.Note{Text: string(text)}, signer)
 	must(t, err)
 	proofs := make([]audit.Proof, len(indexes))
 	for i, index := range indexes {
-		path, err := l.Inclusion(t.Context(), index, opened.Size)
+		path, err := tree.InclusionProof(index, tree.Size())
 		must(t, err)
 		proofs[i] = audit.NewProof(index, path)
 	}
