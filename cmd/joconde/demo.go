@@ -2,12 +2,11 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	_ "embed"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -94,6 +93,10 @@ that see nothing but shares. Stop with Ctrl-C; nothing stays behind.
 	if err := c.compile(); err != nil {
 		return err
 	}
+	to := folder{path: o.keep, flag: "--keep"}
+	if err := to.prepare(t, c.keptFiles(files)); err != nil {
+		return err
+	}
 	if err := c.check(ctx); err != nil {
 		return err
 	}
@@ -149,11 +152,9 @@ that see nothing but shares. Stop with Ctrl-C; nothing stays behind.
 		s.tell("%s", strings.TrimRight(view.table(shownRows), "\n"))
 	}
 	s.step("Same as computing in the clear: " + equality(r))
-	if err := c.keep(o.keep, files); err != nil {
-		return err
-	}
-	if o.keep != "" {
-		s.step("Kept in " + o.keep)
+	unsaved := c.keep(to, files)
+	if o.keep != "" && unsaved == nil {
+		s.step("Program, tables and result are kept in " + o.keep)
 	}
 	fmt.Fprintf(s.w, `
 %.1f s in all. What this did not show: engine %s withstands one computing party
@@ -167,30 +168,33 @@ Make your own:  joconde try --program program.sql --table owner.table=file.csv
 			return err
 		}
 	}
-	return c.unequal(r)
+	return cmp.Or(c.unequal(r), unsaved)
+}
+
+// keptFiles are the names of the files that keep writes.
+func (c *computation) keptFiles(files map[string][]byte) []string {
+	names := c.resultFiles()
+	for name := range files {
+		names = append(names, name+".csv")
+	}
+	return append(names, "program.sql")
 }
 
 // keep writes down what somebody needs to run the same with try.
-func (c *computation) keep(folder string, files map[string][]byte) error {
-	if folder == "" {
+func (c *computation) keep(to folder, files map[string][]byte) error {
+	if to.path == "" {
 		return nil
 	}
-	if err := c.write(folder); err != nil {
+	if _, err := c.saveResults(to); err != nil {
 		return err
 	}
 	for name, text := range files {
-		if err := writeFile(filepath.Join(folder, name+".csv"), text); err != nil {
+		if _, err := to.save(name+".csv", text); err != nil {
 			return err
 		}
 	}
-	return writeFile(filepath.Join(folder, "program.sql"), []byte(c.source))
-}
-
-func writeFile(path string, text []byte) error {
-	if err := os.WriteFile(path, text, 0o600); err != nil {
-		return unwritable(path, err)
-	}
-	return nil
+	_, err := to.save("program.sql", []byte(c.source))
+	return err
 }
 
 // story prints the demo with the time at which each step began.

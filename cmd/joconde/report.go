@@ -43,9 +43,10 @@ func (c *computation) report() report {
 	return r
 }
 
-// report prints a computation, prose or JSON. Results that differ from the
-// reference are an error, and are printed all the same: they show it.
-func (t *tool) report(c *computation) error {
+// report prints a computation, prose or JSON, and where it was written. Results
+// that differ from the reference are an error, and are printed all the same:
+// they show it.
+func (t *tool) report(c *computation, written []string) error {
 	r := c.report()
 	print := t.printResults
 	if t.json {
@@ -53,6 +54,9 @@ func (t *tool) report(c *computation) error {
 	}
 	if err := print(c, r); err != nil {
 		return err
+	}
+	for _, path := range written {
+		fmt.Fprintln(t.prose(), "written: "+path)
 	}
 	return c.unequal(r)
 }

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -67,6 +66,10 @@ func (t *tool) try(ctx context.Context, o tryOptions) error {
 	if err := c.matches(files); err != nil {
 		return err
 	}
+	to := folder{path: o.out, flag: "--out"}
+	if err := to.prepare(t, c.resultFiles()); err != nil {
+		return err
+	}
 	if err := c.check(ctx); err != nil {
 		return err
 	}
@@ -78,10 +81,11 @@ func (t *tool) try(ctx context.Context, o tryOptions) error {
 	if err := c.compare(); err != nil {
 		return err
 	}
-	if err := c.write(o.out); err != nil {
+	written, unsaved := c.saveResults(to)
+	if err := t.report(c, written); err != nil {
 		return err
 	}
-	return t.report(c)
+	return unsaved
 }
 
 // onShares is the part of a computation that the reference does without.
@@ -207,34 +211,4 @@ func unreadable(code, what, path string, err error) *joconde.Problem {
 		why = cause.Err.Error()
 	}
 	return &joconde.Problem{Code: code, What: what + " cannot be read", Where: path, Why: why, Do: do, Exit: joconde.ExitInvalid, Err: err}
-}
-
-// write writes each result as CSV into a folder.
-func (c *computation) write(folder string) error {
-	if folder == "" {
-		return nil
-	}
-	results := c.results
-	if c.engine == nil {
-		results = c.reference
-	}
-	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return unwritable(folder, err)
-	}
-	for _, r := range results {
-		path := filepath.Join(folder, r.View+".csv")
-		var text strings.Builder
-		if err := table.Write(&text, r.columns, r.values); err != nil {
-			return fmt.Errorf("write %s: %w", r.View, err)
-		}
-		if err := os.WriteFile(path, []byte(text.String()), 0o600); err != nil {
-			return unwritable(path, err)
-		}
-	}
-	return nil
-}
-
-func unwritable(path string, err error) *joconde.Problem {
-	return &joconde.Problem{Code: "JOC-R022", What: "the result cannot be written", Where: path, Why: err.Error(),
-		Do: "choose another folder with --out", Exit: joconde.ExitInvalid, Err: err}
 }
