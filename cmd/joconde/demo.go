@@ -114,7 +114,7 @@ that see nothing but shares. Stop with Ctrl-C; nothing stays behind.
 	if err != nil {
 		return err
 	}
-	s.step("Who learns what, by the Statement of the program (whole: joconde task check)")
+	s.step("Who learns what, by the Statement of the program")
 	for _, sentence := range summary(stated) {
 		s.tell("%s", wrap(sentence, 70))
 	}
@@ -130,7 +130,7 @@ that see nothing but shares. Stop with Ctrl-C; nothing stays behind.
 	}
 	s.step(fmt.Sprintf("%d computing parties are ready, each a process of its own", len(c.parties)))
 	for _, p := range c.parties {
-		s.tell("%s   process %d   %s   TLS key %s...", p.name, p.process.pid, p.hello.Address, p.hello.Pin.String()[:len("sha256:")+16])
+		s.tell("%s   process %d   %s   TLS key %s...", p.name, p.process.pid, p.hello.Address, strings.TrimPrefix(p.hello.Pin.String(), "sha256:")[:12])
 	}
 	s.step("Computing on shares: linking, grouping, averaging")
 	progress := t.newProgress(indent)

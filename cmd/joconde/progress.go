@@ -35,21 +35,31 @@ func (p *progress) show(now dplane.Progress) {
 		return
 	}
 	p.last = time.Now()
-	line := fmt.Sprintf("%sComputing   %s of %s steps   %s rounds   %s per node   %.1f s", p.indent, grouped(int64(now.Done)), grouped(int64(now.Total)),
-		grouped(now.Rounds), size(now.Bytes), time.Since(p.started).Seconds())
 	if !p.redraw {
-		fmt.Fprintln(p.w, line)
+		fmt.Fprintln(p.w, p.line(now, time.Since(p.started), 0))
 		return
 	}
-	bar := ""
-	if now.Total > 0 {
-		const width = 24
-		done := min(width, width*now.Done/now.Total)
-		bar = strings.Repeat("█", done) + strings.Repeat("░", width-done) + "  "
+	// The last column stays free: a full line makes some terminals go on to the next.
+	line := p.line(now, time.Since(p.started), terminalWidth(p.w)-1)
+	wide := cells(line)
+	fmt.Fprint(p.w, "\r"+line+strings.Repeat(" ", max(0, p.lastWide-wide)))
+	p.lastWide = wide
+}
+
+// line is the progress in at most width cells; 0: without a bar, as wide as it
+// is. Where there is little room the bar goes first, and then the end.
+func (p *progress) line(now dplane.Progress, elapsed time.Duration, width int) string {
+	figures := fmt.Sprintf("%s of %s steps   %s rounds   %s per node   %.1f s", grouped(int64(now.Done)), grouped(int64(now.Total)),
+		grouped(now.Rounds), size(now.Bytes), elapsed.Seconds())
+	line := p.indent + "Computing   "
+	if width == 0 {
+		return line + figures
 	}
-	line = strings.Replace(line, "Computing   ", "Computing   "+bar, 1)
-	fmt.Fprint(p.w, "\r"+line+strings.Repeat(" ", max(0, p.lastWide-len(line))))
-	p.lastWide = len(line)
+	if room := min(24, width-cells(line)-cells(figures)-2); room >= 5 && now.Total > 0 {
+		done := max(0, min(room, room*now.Done/now.Total))
+		line += strings.Repeat("█", done) + strings.Repeat("░", room-done) + "  "
+	}
+	return cut(line+figures, width)
 }
 
 // clear removes the redrawn line, so that what comes next starts clean.

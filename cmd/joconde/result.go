@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"joconde"
 	"joconde/lang/ir"
@@ -107,14 +106,14 @@ func (r result) table(limit int) string {
 	width := make([]int, len(r.columns))
 	for _, line := range lines {
 		for i, text := range line {
-			width[i] = max(width[i], utf8.RuneCountInString(text))
+			width[i] = max(width[i], cells(text))
 		}
 	}
 	var b strings.Builder
 	for n, line := range lines {
 		var row strings.Builder
 		for i, text := range line {
-			gap := strings.Repeat(" ", width[i]-utf8.RuneCountInString(text))
+			gap := strings.Repeat(" ", width[i]-cells(text))
 			if r.columns[i].Type.Kind == ir.Text {
 				row.WriteString("  " + text + gap)
 			} else {
@@ -133,16 +132,6 @@ func (r result) table(limit int) string {
 		fmt.Fprintf(&b, "  and %s more rows\n", grouped(int64(more)))
 	}
 	return b.String()
-}
-
-// printable keeps a text on its line and out of the terminal's controls.
-func printable(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' && r != '\t' || r == 0x7f || r >= 0x80 && r < 0xa0 {
-			return '?'
-		}
-		return r
-	}, text)
 }
 
 // grouped writes a count for people: 61,395.

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 
@@ -46,7 +47,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		UpdateScripts:       *update,
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"steady": steady, "exitcode": exitcode},
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"steady": steady, "exitcode": exitcode, "narrow": narrow},
 		Setup: func(env *testscript.Env) error {
 			programs, err := filepath.Abs("../../testdata/programs")
 			if err != nil {
@@ -116,5 +117,23 @@ func exitcode(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if strconv.Itoa(got) != args[0] {
 		ts.Fatalf("exit code %d, not %s", got, args[0])
+	}
+}
+
+// narrow FILE N says that no line of a file is wider than N cells.
+func narrow(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: narrow FILE N")
+	}
+	most, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	text := ts.ReadFile(args[0])
+	if text == "" {
+		ts.Fatalf("%s is empty", args[0])
+	}
+	for line := range strings.Lines(text) {
+		if line = strings.TrimRight(line, "\n"); cells(line) > most {
+			ts.Fatalf("%d cells: %s", cells(line), line)
+		}
 	}
 }

@@ -47,7 +47,7 @@ func (c *computation) shares(input, field int, column ir.Column) string {
 	if err != nil {
 		return ""
 	}
-	return fmt.Sprintf("One number, as each process will see it: %s %s is\n%sAny one of them holds two random numbers; all three numbers together, by XOR,\ngive 0x%0*x, which stands for it.",
+	return fmt.Sprintf("One number, as each process will see it: %s %s is\n%sEach of them holds two random numbers. The three different numbers,\nput together by XOR, give 0x%0*x, which stands for it.",
 		column.Name, ir.Format(column.Type, value), b.String(), digits, word)
 }
 
