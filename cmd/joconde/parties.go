@@ -72,7 +72,7 @@ func (t *tool) startParties(ctx context.Context, program string, n int) ([]*part
 }
 
 func (t *tool) startParty(program string, name joconde.PartyID) (*party, error) {
-	c := exec.Command(program)
+	c := exec.Command(program, "worker")
 	c.Dir = "/"
 	c.Env = []string{"GOTRACEBACK=none"} // a trace could show words of shares; it needs nothing else
 	stdin, err := c.StdinPipe()

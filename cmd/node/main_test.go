@@ -241,7 +241,7 @@ func process(t *testing.T) (c *exec.Cmd, r *running, stderr *bytes.Buffer) {
 	if output, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, output)
 	}
-	c = exec.Command(binary)
+	c = exec.Command(binary, "worker")
 	stderr = &bytes.Buffer{}
 	c.Stderr = stderr
 	stdin, err := c.StdinPipe()
