@@ -15,10 +15,10 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
-	"charm.land/fang/v2"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
@@ -32,9 +32,11 @@ type tool struct {
 	out, err io.Writer         // standard output and error
 	json     bool              // --json: one object on out, all else on err
 	plain    bool              // --plain: no redrawn line, ASCII only
+	verbose  bool              // --verbose: the causes of an error, as the parts of the system word them
 	tidy     *tidy             // what an interruption must end and remove
 	failure  error             // what the command ended with
 	texts    map[string]string // of programs, by file: errors show their line
+	printed  atomic.Bool       // the result: an interruption comes too late
 }
 
 // prose is where the tool speaks to people.
@@ -56,6 +58,9 @@ func run(args []string) int {
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
 	go func() {
 		<-signals
+		if t.printed.Load() {
+			return // the end is near, and is no failure
+		}
 		cancel(errInterrupted)
 		select { // some steps, such as the parser's start, hear nothing for a second
 		case <-signals:
@@ -69,14 +74,11 @@ func run(args []string) int {
 	root.SetArgs(args)
 	root.SetOut(t.out)
 	root.SetErr(t.err)
-	// Commands keep their error in t.failure, so fang sees only cobra's own
-	// complaints, and its handler says nothing: we print all errors alike.
-	silent := func(io.Writer, fang.Styles, error) {}
-	if err := fang.Execute(ctx, root, fang.WithErrorHandler(silent), fang.WithVersion(version()), fang.WithoutManpage()); err != nil {
-		t.failure = usage("JOC-U001", err.Error(), "the command line cannot be understood", "see: joconde --help")
+	if err := root.ExecuteContext(ctx); err != nil { // cobra's own complaints; commands keep theirs in t.failure
+		t.failure = misunderstood(err)
 	}
 	t.tidy.all()
-	if ctx.Err() != nil { // whatever failed, it failed because we were interrupted
+	if ctx.Err() != nil && !t.printed.Load() { // whatever failed, it failed because we were interrupted
 		t.failure = errInterrupted
 	}
 	if t.failure == nil {
@@ -85,26 +87,37 @@ func run(args []string) int {
 	return t.complain(t.failure)
 }
 
+// misunderstood is a command line that cobra makes no sense of.
+func misunderstood(err error) error {
+	var problem *joconde.Problem
+	if errors.As(err, &problem) {
+		return err
+	}
+	return usage("JOC-U001", err.Error(), "the command line cannot be understood", "see: joconde --help")
+}
+
 // commands is the tree of commands.
 func (t *tool) commands() *cobra.Command {
 	root := group(&cobra.Command{
 		Use:   "joconde",
 		Short: "Compute joint statistics that nobody else sees the data of",
-		Long: `joconde computes an exact joint statistic over tables that their owners may not
-show each other. What is computed is an SQL program; who learns what stands in
-it. Everything on this page runs on this computer.`,
+		Long: `joconde computes joint statistics over tables whose owners may not show them
+to each other. What is computed, and who learns it, is an SQL program.
+Everything on this page runs on this computer.`,
 		Example: `  joconde demo
   joconde task check program.sql
-  joconde try --program program.sql --table edu.student=students.csv --table tax.payment=payments.csv`,
+  joconde try --program program.sql \
+      --table clinic.visit=visits.csv --table payroll.job=jobs.csv`,
 	})
 	flags := root.PersistentFlags()
-	flags.BoolVar(&t.json, "json", t.json, "print one JSON object on standard output; progress and prose go to standard error")
-	flags.BoolVar(&t.plain, "plain", false, "redraw no line, and use ASCII only for progress")
+	flags.BoolVar(&t.json, "json", t.json, "print one JSON object, and all else to standard error")
+	flags.BoolVar(&t.plain, "plain", false, "redraw no line, and show progress in ASCII only")
+	flags.BoolVarP(&t.verbose, "verbose", "v", false, "with an error, print all its causes")
 	task := group(&cobra.Command{Use: "task", Short: "Work on a computation task"})
 	task.AddCommand(t.checkCommand())
 	engines := group(&cobra.Command{Use: "engine", Short: "Look at the engines that compute"})
 	engines.AddCommand(t.engineListCommand())
-	root.AddCommand(t.demoCommand(), t.tryCommand(), task, engines, t.versionCommand())
+	root.AddCommand(t.demoCommand(), t.tryCommand(), task, engines, t.verifyCommand(), t.versionCommand())
 	return root
 }
 
@@ -113,7 +126,7 @@ it. Everything on this page runs on this computer.`,
 func group(c *cobra.Command) *cobra.Command {
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if len(args) > 0 {
-			return fmt.Errorf("unknown command %q for %q", args[0], c.CommandPath())
+			return unknownCommand(c, args)
 		}
 		return c.Help()
 	}
@@ -172,7 +185,7 @@ var errInterrupted = errors.New("interrupted")
 
 func (t *tool) versionCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
+		Use: "version", Short: "Print the version", Args: none,
 		RunE: t.does(func(context.Context, []string) error {
 			if t.json {
 				return t.printJSON(struct {
