@@ -234,7 +234,7 @@ var guards = map[RecordKind][]func(*State, Event) error{
 	KindInputReceipt: {namesBundles, repeatsCommitments},
 	KindReady:        {namesInputs},
 	KindTranscript:   {namesInputs, agreesOnRecipients},
-	KindRetry:        {retryIsOpen},
+	KindRetry:        {canSendAgain},
 }
 
 func agreesToStatement(s *State, e Event) error {
@@ -275,11 +275,15 @@ func agreesOnRecipients(s *State, e Event) error {
 	return nil
 }
 
-func retryIsOpen(s *State, e Event) error {
-	if !s.RetryOpen() {
-		return fmt.Errorf("%w: no retry is open", ErrLate)
+func canSendAgain(s *State, _ Event) error {
+	if !s.againPossible() {
+		return fmt.Errorf("%w: no attempt is left, or splits are wiped", ErrLate)
 	}
 	return nil
+}
+
+func (s *State) againPossible() bool {
+	return s.Attempt < s.Task.Attempts && len(s.of(KindSplitWipe)) == 0
 }
 
 func unless(holds bool, e Event, what string) error {
@@ -382,7 +386,7 @@ func (s *State) Stopped() (Event, bool) { return s.stop, s.Phase == Refused || s
 // RetryOpen says that the task may still come to another attempt: attempts
 // are left, and no input party has wiped the splits it would have to send.
 func (s *State) RetryOpen() bool {
-	return s.Phase == Aborted && s.Attempt < s.Task.Attempts && len(s.of(KindSplitWipe)) == 0
+	return s.Phase == Aborted && s.againPossible()
 }
 
 // Closed says that the task is done: computed, delivered, wiped.
