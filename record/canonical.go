@@ -1,7 +1,9 @@
-// Package record holds what signed records rest on: canonical bytes, and later
-// the envelopes and keys around them. It is trusted to let no two different
-// byte strings decode to the same record, and none decode in two ways. Start
-// with Canonical and Strict.
+// Package record holds signed records: canonical bytes, the envelopes and keys
+// around them, and a task's ledger. It is trusted to let no two different byte
+// strings decode to the same record, and to count a record only if exactly the
+// keys have signed it that the terms give its party for its kind. It knows no
+// clock, no network and no coordinator. Start with Ledger (ledger.go), then
+// envelope.go and form.go; Canonical and Strict are the bytes below.
 package record
 
 import (

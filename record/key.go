@@ -111,7 +111,7 @@ func ParsePublic(text string) (ed25519.PublicKey, error) {
 	}
 	// The order of the subgroup is odd: times it, less one, plus one.
 	minusOne := edwards25519.NewScalar().Negate(one)
-	multiple := new(edwards25519.Point).ScalarMult(minusOne, point)
+	multiple := new(edwards25519.Point).VarTimeMultiScalarMult([]*edwards25519.Scalar{minusOne}, []*edwards25519.Point{point})
 	if multiple.Add(multiple, point).Equal(identity) != 1 {
 		return nil, keyRefused("JOC-E106", "a public key is outside the subgroup of prime order")
 	}

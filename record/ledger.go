@@ -71,6 +71,7 @@ func NewLedger(task []byte, organisations [][]byte) (*Ledger, error) {
 // openAll verifies directory entries, each after the one that it replaces.
 func openAll(organisations [][]byte) (map[joconde.Digest]*Record, error) {
 	type given struct {
+		*Unchecked
 		raw   []byte
 		entry *joconde.Organisation
 	}
@@ -88,7 +89,7 @@ func openAll(organisations [][]byte) (map[joconde.Digest]*Record, error) {
 		if _, twice := all[u.ID]; twice {
 			return nil, notEntry("JOC-E147", "an entry was given twice", entry)
 		}
-		all[u.ID] = given{raw, entry}
+		all[u.ID] = given{u, raw, entry}
 		order = append(order, u.ID)
 	}
 	opened := make(map[joconde.Digest]*Record, len(all))
@@ -102,7 +103,7 @@ func openAll(organisations [][]byte) (map[joconde.Digest]*Record, error) {
 			}
 			g, ok := all[at]
 			if !ok {
-				break // OpenOrganisation will miss it
+				break // openEntry will miss it
 			}
 			chain = append(chain, g)
 			if here = g.entry.Predecessor != nil; here {
@@ -114,7 +115,7 @@ func openAll(organisations [][]byte) (map[joconde.Digest]*Record, error) {
 			if g.entry.Predecessor != nil {
 				before = opened[*g.entry.Predecessor]
 			}
-			r, err := OpenOrganisation(g.raw, before)
+			r, err := openEntry(g.Unchecked, g.raw, before)
 			if err != nil {
 				return nil, err
 			}
@@ -156,16 +157,8 @@ func validAt(entry *joconde.Organisation, at string) bool {
 // the record was there before, the error is joconde.ErrDuplicate and the record
 // of then is returned with it. Other errors by which callers may decide are
 // joconde.ErrLate, ErrUnknown and ErrContradicts.
-func (l *Ledger) Add(raw []byte) (*Record, error) { return l.take(raw, l.state) }
-
-// Check says what Add would say, and takes nothing in.
-func (l *Ledger) Check(raw []byte) (*Record, error) {
-	r, _, err := l.verify(raw, l.state.Clone())
-	return r, err
-}
-
-func (l *Ledger) take(raw []byte, state *joconde.State) (*Record, error) {
-	r, e, err := l.verify(raw, state)
+func (l *Ledger) Add(raw []byte) (*Record, error) {
+	r, e, err := l.verify(raw, l.state)
 	if err != nil {
 		return r, err
 	}
@@ -176,6 +169,12 @@ func (l *Ledger) take(raw []byte, state *joconde.State) (*Record, error) {
 		l.keys[bundle.ReceiptKey] = true
 	}
 	return r, nil
+}
+
+// Check says what Add would say, and takes nothing in.
+func (l *Ledger) Check(raw []byte) (*Record, error) {
+	r, _, err := l.verify(raw, l.state.Clone())
+	return r, err
 }
 
 // verify does all that Add does but remembering the record. state may change

@@ -15,6 +15,11 @@ func OpenOrganisation(raw []byte, predecessor *Record) (*Record, error) {
 	if err != nil {
 		return nil, err
 	}
+	return openEntry(u, raw, predecessor)
+}
+
+// openEntry opens the entry that was read from raw.
+func openEntry(u *Unchecked, raw []byte, predecessor *Record) (*Record, error) {
 	entry, ok := u.Body.(*joconde.Organisation)
 	if !ok {
 		return nil, notEntry("JOC-E140", "the record is no directory entry", nil)
