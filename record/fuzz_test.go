@@ -123,16 +123,20 @@ func FuzzLedger(f *testing.F) {
 				t.Fatalf("a record comes with %v", err)
 			}
 		}
-		again, err := record.NewLedger(d.task, cast.Organisations())
-		if err != nil {
-			t.Fatal(err)
-		}
+		var events []joconde.Event
 		for _, r := range l.Records()[1:] {
-			if _, err := again.Add(r.Envelope); err != nil {
-				t.Fatalf("replay: %v", err)
+			e, _, err := joconde.EventOf(r.ID, r.Body)
+			if err != nil {
+				t.Fatal(err)
 			}
+			events = append(events, e)
 		}
-		if !reflect.DeepEqual(again.State(), l.State()) {
+		terms, id := l.Task()
+		again, errs := joconde.Replay(id, terms, events)
+		if err := errors.Join(errs...); err != nil {
+			t.Fatalf("replay: %v", err)
+		}
+		if !reflect.DeepEqual(again, l.State()) {
 			t.Fatal("the records replayed give another state")
 		}
 	})
