@@ -35,8 +35,9 @@ var rules = []struct {
 	{"joconde/dplane/engine/enginetest", "joconde joconde/dplane joconde/dplane/session joconde/dplane/engine joconde/lang/eval joconde/lang/ir joconde/lang/ir/irtest joconde/lang/lower", "the contract goes from clear rows to clear rows"},
 	{"joconde/dplane/engine/clear", "joconde joconde/lang/ir joconde/lang/eval joconde/dplane/engine", "the reference interprets the Program"},
 	{"joconde/dplane/engine/...", "joconde joconde/record joconde/lang/ir joconde/lang/lower joconde/dplane/session joconde/dplane/engine/...", "an engine knows shares, a session and a program"},
-	{"joconde/dplane", "joconde joconde/record joconde/lang/ir joconde/lang/lower joconde/dplane/session joconde/dplane/engine joconde/dplane/engine/sharing", "planes meet as values, and in cmd"},
-	{"joconde/cmd/node", "joconde joconde/record joconde/dplane/... joconde/lang/ir joconde/lang/lower", "the node has no compiler, no store, no clear evaluator"},
+	{"joconde/dplane/node", "joconde joconde/record joconde/audit joconde/attest joconde/dplane joconde/dplane/engine joconde/lang/ir joconde/lang/lower", "the node checks records, log and evidence itself, and sees no share"},
+	{"joconde/dplane", "joconde joconde/record joconde/lang/ir joconde/lang/lower joconde/dplane/session joconde/dplane/engine joconde/dplane/engine/sharing joconde/dplane/seal", "planes meet as values, and in cmd"},
+	{"joconde/cmd/node", "joconde joconde/record joconde/attest/... joconde/dplane/... joconde/lang/ir joconde/lang/lower", "the node has no compiler, no store, no clear evaluator"},
 	{"joconde/cmd/...", "joconde/...", "commands put the rooms together"},
 }
 

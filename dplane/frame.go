@@ -1,10 +1,12 @@
 package dplane
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"joconde"
 	"joconde/dplane/engine"
@@ -12,15 +14,25 @@ import (
 )
 
 // Frames go over the standard input and output of a computing party's process:
-// one byte of kind, four bytes of length, big-endian, and that many bytes.
-// The order is fixed: Hello from the party; Job and then one Input for each
-// input of the plan to it; Progress, and at the end one Output for each output
-// and Figures, or one Failure, from it. The standard input stays open and
-// silent meanwhile: its end means that whoever started the party is gone.
+// one byte of kind, four bytes of length, big-endian, and that many bytes. The
+// standard input stays open all the time: its end means that whoever started
+// the party is gone.
+//
+// A worker begins with Hello. What it is told first decides what it is for. Job
+// and then one Input for each input of the plan: it computes what its parent
+// gives it, tells Progress, and ends with one Output for each output and
+// Figures. Task: it is a node's, and takes Assignment, Receipts and Start, each
+// after it has answered the one before, with Assigned, Good and, for each
+// recipient of each output, Sealed and Ciphertext, then Figures. Any time it may
+// tell of an abort that came to its listener, and end with a Failure.
+//
+// What a node and its agent say to each other is in control.go, what goes over
+// the worker's listener in upload.go.
 type FrameKind byte
 
-// The kinds of frame. Input and Output carry an engine's part as it is, the
-// others canonical JSON, which record.Strict reads.
+// The kinds of frame. Input, Output and Ciphertext carry bytes as they are,
+// Abort and Record an envelope, the others canonical JSON, which record.Strict
+// reads.
 const (
 	FrameHello FrameKind = iota + 1
 	FrameJob
@@ -29,24 +41,61 @@ const (
 	FrameOutput
 	FrameFigures
 	FrameFailure
+	FrameTask
+	FrameAssignment
+	FrameAssigned
+	FrameReceipts
+	FrameGood
+	FrameStart
+	FrameSealed
+	FrameCiphertext
+	FrameAbort
+	FrameLaunch
+	FrameRecords
+	FrameRecord
+	FrameRefused
+	FrameStatus
+	FrameUpload
+	FrameOffset
+	FrameTaken
+	FrameNotTaken
 )
 
 // frameCaps are the greatest lengths that a reader accepts.
 var frameCaps = map[FrameKind]int{
-	FrameHello:    1 << 12,
-	FrameJob:      16 << 20,
-	FrameInput:    1 << 30,
-	FrameProgress: 1 << 12,
-	FrameOutput:   1 << 30,
-	FrameFigures:  1 << 12,
-	FrameFailure:  1 << 16,
+	FrameHello:      1 << 13,
+	FrameJob:        16 << 20,
+	FrameInput:      1 << 30,
+	FrameProgress:   1 << 12,
+	FrameOutput:     1 << 30,
+	FrameFigures:    1 << 12,
+	FrameFailure:    1 << 16,
+	FrameTask:       1 << 12,
+	FrameAssignment: 16 << 20,
+	FrameAssigned:   1 << 12,
+	FrameReceipts:   64 << 20,
+	FrameGood:       1 << 12,
+	FrameStart:      1 << 12,
+	FrameSealed:     1 << 12,
+	FrameCiphertext: 1<<30 + 1<<20,
+	FrameAbort:      1 << 14,
+	FrameLaunch:     256 << 20,
+	FrameRecords:    256 << 20,
+	FrameRecord:     record.MaxEnvelope,
+	FrameRefused:    1 << 16,
+	FrameStatus:     1 << 12,
+	FrameUpload:     1 << 12,
+	FrameOffset:     1 << 12,
+	FrameTaken:      1 << 12,
+	FrameNotTaken:   1 << 12,
 }
 
 // Hello says where a computing party listens.
 type Hello struct {
 	Format  int            `json:"format"` // 1
 	Address string         `json:"address"`
-	Pin     joconde.Digest `json:"pin"` // of the key it shows there
+	Pin     joconde.Digest `json:"pin"`      // of the key it shows there
+	HPKEKey string         `json:"hpke_key"` // to which inputs are sealed
 }
 
 // Job is everything that a computing party is told to do.
@@ -87,8 +136,9 @@ type Figures struct {
 
 // Failure is why a computing party gave up. Party, if any, is at fault.
 type Failure struct {
-	What  string          `json:"what"`
-	Party joconde.PartyID `json:"party"`
+	What   string          `json:"what"`
+	Party  joconde.PartyID `json:"party"`
+	Reason string          `json:"reason"` // a code of joconde.Reasons
 }
 
 // WriteFrame writes one frame.
@@ -148,10 +198,41 @@ func ReadFrame(r io.Reader) (FrameKind, []byte, error) {
 	return kind, payload, nil
 }
 
+// ReadMessage reads one frame of canonical JSON, which must be of the given
+// kind: any other is refused before its payload is read.
+func ReadMessage(r io.Reader, kind FrameKind, v any) error {
+	var head [5]byte
+	if _, err := io.ReadFull(r, head[:]); err != nil {
+		return fmt.Errorf("read message: %w", cut(err))
+	}
+	if FrameKind(head[0]) != kind {
+		return fmt.Errorf("read message: got a frame of kind %d, not %d", head[0], kind)
+	}
+	_, payload, err := ReadFrame(io.MultiReader(bytes.NewReader(head[:]), r))
+	if err != nil {
+		return err
+	}
+	if err := record.Strict(payload, v); err != nil {
+		return fmt.Errorf("read message: %w", err)
+	}
+	return nil
+}
+
 // cut names an end inside a frame for what it is.
 func cut(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
 	return err
+}
+
+// clip shows words that came from outside, cut and without what a terminal
+// would obey.
+func clip(words string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return '?'
+		}
+		return r
+	}, words[:min(len(words), 200)])
 }

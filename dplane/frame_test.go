@@ -83,7 +83,7 @@ func TestFrames(t *testing.T) {
 				t.Errorf("kind %d of %d bytes: %v", kind, limit+1, err)
 			}
 		}
-		if err := WriteFrame(io.Discard, FrameHello, make([]byte, 1<<13)); err == nil {
+		if err := WriteFrame(io.Discard, FrameHello, make([]byte, 1<<13+1)); err == nil {
 			t.Error("a frame beyond its cap was written")
 		}
 	})
