@@ -117,7 +117,8 @@ Everything on this page runs on this computer.`,
 	task.AddCommand(t.checkCommand())
 	engines := group(&cobra.Command{Use: "engine", Short: "Look at the engines that compute"})
 	engines.AddCommand(t.engineListCommand())
-	root.AddCommand(t.demoCommand(), t.tryCommand(), task, engines, t.verifyCommand(), t.versionCommand())
+	root.AddCommand(t.demoCommand(), t.tryCommand(), task, engines, t.verifyCommand(), t.explainCommand(), t.versionCommand())
+	t.manners(root)
 	return root
 }
 
