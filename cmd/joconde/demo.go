@@ -36,17 +36,17 @@ func (t *tool) demoCommand() *cobra.Command {
 	var o demoOptions
 	c := &cobra.Command{
 		Use:   "demo",
-		Short: "See it work: the gender pay gap, from two offices that show each other nothing",
+		Short: "See it work: the gender pay gap, from two offices",
 		Long: `demo computes the gender pay gap by region and education on a real public
 survey. A population register knows gender and education, a tax agency region
 and earnings. Their records are split into shares, linked and averaged on the
 shares in three separate processes, and only the averages are opened.`,
-		Example: "  joconde demo\n  joconde demo --json",
-		Args:    cobra.NoArgs,
+		Example: "  joconde demo\n  joconde demo --keep folder",
+		Args:    none,
 	}
 	flags := c.Flags()
-	flags.StringVar(&o.engine, "engine", defaultEngine, "the engine that computes")
-	flags.StringVar(&o.keep, "keep", "", "keep program, tables and result in this folder, to go on with: joconde try")
+	flags.StringVar(&o.engine, "engine", defaultEngine, "the `NAME` of the engine that computes")
+	flags.StringVar(&o.keep, "keep", "", "keep program, tables and result in the folder `DIR`, for joconde task check and joconde try")
 	flags.Bool("edit-after-approval", false, "")
 	for _, name := range demoLater {
 		if flags.Lookup(name) == nil {

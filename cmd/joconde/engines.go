@@ -26,7 +26,7 @@ type listedEngine struct {
 
 func (t *tool) engineListCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "list", Short: "List the engines, and what each withstands", Args: cobra.NoArgs,
+		Use: "list", Short: "List the engines, and what each withstands", Args: none,
 		RunE: t.does(func(context.Context, []string) error { return t.listEngines() }),
 	}
 }

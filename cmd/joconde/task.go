@@ -14,14 +14,21 @@ import (
 func (t *tool) checkCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "check FILE",
-		Short: "Say who would learn what by a program, or all that is wrong with it",
-		Long: `check compiles a program and prints its Statement: who learns what, which parts
-run in the clear at their owners, what is public, and what is opened to the
-computing parties. If the program is wrong, it prints everything that is.`,
+		Short: "Say who learns what by a program, or what is wrong with it",
+		Long: `check compiles a program and prints its Statement: who learns what, which
+parts run in the clear at their owners, what is public, and what is opened to
+the computing parties. If the program is wrong, it prints everything that is.`,
 		Example: "  joconde task check program.sql",
-		Args:    cobra.ExactArgs(1),
+		Args:    oneProgram,
 		RunE:    t.does(func(_ context.Context, args []string) error { return t.check(args[0]) }),
 	}
+}
+
+func oneProgram(_ *cobra.Command, words []string) error {
+	if len(words) == 0 {
+		return usage("JOC-U025", "no program is named", "check reads one program, from a file", "name the program: joconde task check FILE")
+	}
+	return cobra.ExactArgs(1)(nil, words)
 }
 
 // check compiles a program and prints its Statement.

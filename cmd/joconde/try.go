@@ -37,18 +37,19 @@ func (t *tool) tryCommand() *cobra.Command {
 shares, computes on the shares in separate processes of this computer, opens
 what the program grants and compares it, cell by cell, with the same program
 computed in the clear from the files. Nothing leaves this computer.`,
-		Example: `  joconde try --program program.sql --table edu.student=students.csv --table tax.payment=payments.csv
+		Example: `  joconde try --program program.sql \
+      --table clinic.visit=visits.csv --table payroll.job=jobs.csv
   joconde try --program program.sql --table a.t=t.csv --engine clear --json`,
-		Args: cobra.NoArgs,
+		Args: none,
 		RunE: t.does(func(ctx context.Context, _ []string) error { return t.try(ctx, o) }),
 	}
 	flags := c.Flags()
-	flags.StringVar(&o.program, "program", "", "the SQL program")
-	flags.StringArrayVar(&o.tables, "table", nil, "the file of a table, as OWNER.TABLE=FILE; once for each table")
-	flags.StringArrayVar(&o.rows, "rows", nil, "the public row bound of a table, as OWNER.TABLE=N (default: its number of rows rounded up to a power of two)")
-	flags.StringVar(&o.engine, "engine", defaultEngine, "the engine that computes; clear is the reference, without protection")
-	flags.StringVar(&o.sort, "sort", "", "how to sort: quick (opens comparisons of shuffled distinct keys) or radix (opens random permutations only)")
-	flags.StringVar(&o.out, "out", "", "also write each result as a CSV file into this folder")
+	flags.StringVar(&o.program, "program", "", "the SQL program, a `FILE`")
+	flags.StringArrayVar(&o.tables, "table", nil, "the CSV file of a table, as `OWNER.TABLE=FILE`; once for each table")
+	flags.StringArrayVar(&o.rows, "rows", nil, "the public row bound of a table, as `OWNER.TABLE=N`; without it, its number of rows rounded up to a power of two")
+	flags.StringVar(&o.engine, "engine", defaultEngine, "the `NAME` of the engine that computes; clear is the reference, without protection")
+	flags.StringVar(&o.sort, "sort", "", "`HOW` to sort on shares: quick (opens comparisons of shuffled distinct keys) or radix (opens random permutations only)")
+	flags.StringVar(&o.out, "out", "", "also write each result into the folder `DIR`, as VIEW.csv")
 	return c
 }
 
@@ -85,6 +86,7 @@ func (t *tool) try(ctx context.Context, o tryOptions) error {
 	if err := t.report(c, written); err != nil {
 		return err
 	}
+	t.printed.Store(unsaved == nil)
 	return unsaved
 }
 
