@@ -94,7 +94,7 @@ func (t *tool) explain(typed string) error {
 		}{1, p, about})
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n", folded(p.Code+"  "+p.What, 0))
+	fmt.Fprintf(&b, "%s  %s\n", p.Code, folded(p.What, 10))
 	line := func(name, text string) {
 		if strings.Trim(text, "… ") != "" {
 			fmt.Fprintf(&b, "  %-6s %s\n", name+":", folded(text, 9))
