@@ -9,14 +9,12 @@ import (
 	"io"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
 	"joconde/dplane/table"
 	"joconde/internal/survey"
 	"joconde/lang/ir"
-	"joconde/lang/statement"
 )
 
 //go:embed demo.sql
@@ -110,14 +108,18 @@ that see nothing but shares. Stop with Ctrl-C; nothing stays behind.
 	if err := c.lower(); err != nil {
 		return err
 	}
+	if err := c.enoughMemory(); err != nil {
+		return err
+	}
 	stated, err := c.statement()
 	if err != nil {
 		return err
 	}
 	s.step("Who learns what, by the Statement of the program")
-	for _, sentence := range summary(stated) {
+	for _, sentence := range stated.Short() {
 		s.tell("%s", wrap(sentence, 70))
 	}
+	s.tell("%s", wrap("(TEE: trusted execution environment, a part of a processor that is built to keep even its operator out.)", 70))
 
 	s.step("Splitting tables into shares")
 	if err := c.split(); err != nil {
@@ -157,10 +159,12 @@ that see nothing but shares. Stop with Ctrl-C; nothing stays behind.
 		s.step("Program, tables and result are kept in " + o.keep)
 	}
 	fmt.Fprintf(s.w, `
-%.1f s in all. What this did not show: engine %s withstands one computing party
-that looks, not one that lies, and nothing here ran in a trusted execution
-environment: whoever controls this computer could have looked.
+%.1f s in all. What this did not show: engine %s withstands one computing
+party that looks, not one that lies, and no part of it ran in a TEE: whoever
+controls this computer could have looked.
 
+Look closer:    joconde demo --keep DIR, and then, in DIR,
+                joconde task check program.sql says in full who learns what
 Make your own:  joconde try --program program.sql --table owner.table=file.csv
 `, time.Since(s.began).Seconds(), c.name)
 	if t.json {
@@ -168,7 +172,9 @@ Make your own:  joconde try --program program.sql --table owner.table=file.csv
 			return err
 		}
 	}
-	return cmp.Or(c.unequal(r), unsaved)
+	err = cmp.Or(c.unequal(r), unsaved)
+	t.printed.Store(err == nil)
+	return err
 }
 
 // keptFiles are the names of the files that keep writes.
@@ -217,35 +223,13 @@ func (s *story) tell(format string, args ...any) {
 	}
 }
 
-// summary is what a newcomer should read of a Statement.
-func summary(s *statement.Statement) []string {
-	var lines []string
-	for _, v := range s.Views {
-		var columns []string
-		for _, c := range v.Columns {
-			columns = append(columns, c.Name)
-		}
-		lines = append(lines, fmt.Sprintf("%s learns %s, and nobody else does: at most %s of %s.", names(v.To), v.View, count(v.AtMost, "row"), strings.Join(columns, ", ")))
-		for _, g := range v.Guards {
-			lines = append(lines, "- "+g.What)
-		}
-	}
-	for _, k := range s.Kept {
-		if len(k.Unused) > 0 {
-			lines = append(lines, fmt.Sprintf("%s of %s leaves %s in no form: the program does not use it.", strings.Join(k.Unused, ", "), k.Table, k.Owner))
-		}
-	}
-	return append(lines, "The computing parties learn nothing but public bounds, such as the number of rows.",
-		"Inputs can be learnt by: "+s.Breaks.Privacy+".", "The result can be falsified by: "+s.Breaks.Correctness+".")
-}
-
 // wrap breaks a text into lines of at most width characters, words permitting;
 // the lines after the first are indented.
 func wrap(text string, width int) string {
 	var b strings.Builder
 	column := 0
 	for _, word := range strings.Fields(text) {
-		n := utf8.RuneCountInString(word)
+		n := cells(word)
 		switch {
 		case column == 0:
 		case column+1+n > width:

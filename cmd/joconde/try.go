@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -94,6 +95,9 @@ func (t *tool) try(ctx context.Context, o tryOptions) error {
 func (t *tool) onShares(ctx context.Context, c *computation) error {
 	say := func(text string) { fmt.Fprintln(t.err, text) }
 	if err := c.lower(); err != nil {
+		return err
+	}
+	if err := c.enoughMemory(); err != nil {
 		return err
 	}
 	if err := c.split(); err != nil {
@@ -190,6 +194,9 @@ func (t *tool) readFile(ctx context.Context, declared ir.Table, path string, bou
 		return nil, joconde.Problems{unreadable("JOC-D002", "the file of table "+declared.QName(), path, err)}
 	}
 	defer file.Close() // read only: nothing can be lost
+	if info, err := file.Stat(); err == nil && info.IsDir() {
+		return nil, joconde.Problems{unreadable("JOC-D002", "the file of table "+declared.QName(), path, syscall.EISDIR)}
+	}
 	rows, note, err := table.Read(ctx, file, path, &declared, table.Options{MaxRows: bound})
 	if err != nil {
 		return nil, err
@@ -207,6 +214,8 @@ func unreadable(code, what, path string, err error) *joconde.Problem {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		why, do = "there is no such file", "check the name and the folder"
+	case errors.Is(err, syscall.EISDIR):
+		why, do = "it is a directory", "name a file in it"
 	case errors.Is(err, fs.ErrPermission):
 		why, do = "you may not read it", "ask whoever owns the file"
 	case errors.As(err, &cause):
