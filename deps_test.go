@@ -29,6 +29,7 @@ var rules = []struct {
 	{"joconde/attest/...", "joconde joconde/attest/...", "a platform knows bytes to vouch for"},
 	{"joconde/dplane/seal", "joconde", "sealing knows bytes"},
 	{"joconde/internal/cast", "joconde joconde/record", "the fixed cast of tests"},
+	{"joconde/internal/door", "joconde", "what stands before the planes knows none of them"},
 	{"joconde/internal/...", "", "small packages named for what they hold"},
 	{"joconde/dplane/session/...", "joconde joconde/dplane/session/...", "channels carry bytes"},
 	{"joconde/dplane/table", "joconde joconde/lang/ir joconde/lang/eval", "files know tables"},
@@ -37,6 +38,8 @@ var rules = []struct {
 	{"joconde/dplane/engine/...", "joconde joconde/record joconde/lang/ir joconde/lang/lower joconde/dplane/session joconde/dplane/engine/...", "an engine knows shares, a session and a program"},
 	{"joconde/dplane/node", "joconde joconde/record joconde/audit joconde/attest joconde/dplane joconde/dplane/engine joconde/lang/ir joconde/lang/lower", "the node checks records, log and evidence itself, and sees no share"},
 	{"joconde/dplane", "joconde joconde/record joconde/lang/ir joconde/lang/lower joconde/dplane/session joconde/dplane/engine joconde/dplane/engine/sharing joconde/dplane/seal", "planes meet as values, and in cmd"},
+	{"joconde/mplane", "joconde joconde/record joconde/store joconde/audit joconde/internal/door", "planes never import one another"},
+	{"joconde/cplane", "joconde joconde/record joconde/store joconde/audit joconde/internal/door", "planes never import one another; the log is an interface here"},
 	{"joconde/cmd/node", "joconde joconde/record joconde/attest/... joconde/dplane/... joconde/lang/ir joconde/lang/lower", "the node has no compiler, no store, no clear evaluator"},
 	{"joconde/cmd/...", "joconde/...", "commands put the rooms together"},
 }
