@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"joconde"
@@ -67,7 +68,11 @@ func (c *computation) chooseEngine(name string) error {
 	}
 	e, found := all.Named(name)
 	if !found {
-		return usage("JOC-U010", fmt.Sprintf("there is no engine %q", name), "", "choose one of: joconde engine list")
+		names := []string{clear.Info().Name}
+		for _, e := range all.Engines {
+			names = append(names, e.Info().Name)
+		}
+		return usage("JOC-U010", fmt.Sprintf("there is no engine %q", name), "the engines are "+strings.Join(names, ", "), "choose one of these; what each withstands says: joconde engine list")
 	}
 	c.engine = e
 	return nil

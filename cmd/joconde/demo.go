@@ -59,6 +59,9 @@ shares in three separate processes, and only the averages are opened.`,
 					"it shows the computation alone: no task that is approved, no coordinator and no attested node is around it in this version", "leave it out")
 			}
 		}
+		if flags.Changed("keep") && o.keep == "" {
+			return usage("JOC-U026", "--keep names no folder", "an empty name is none", "write, for example, --keep demo")
+		}
 		return t.demo(ctx, o)
 	})
 	return c

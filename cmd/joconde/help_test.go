@@ -2,7 +2,11 @@ package main
 
 import (
 	"bytes"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -53,5 +57,39 @@ func TestNearest(t *testing.T) {
 		if got := nearest(word, names); got != want {
 			t.Errorf("%q is taken for %q, not %q", word, got, want)
 		}
+	}
+}
+
+// Whoever typed something wrong is always told why, and what to do.
+func TestUsageErrorsSayWhy(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	seen := 0
+	for _, name := range files {
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			call, ok := n.(*ast.CallExpr)
+			if !ok {
+				return true
+			}
+			if f, ok := call.Fun.(*ast.Ident); !ok || f.Name != "usage" {
+				return true
+			}
+			seen++
+			for i, arg := range call.Args {
+				if text, ok := arg.(*ast.BasicLit); ok && text.Value == `""` {
+					t.Errorf("%s: argument %d of usage is empty", name, i+1)
+				}
+			}
+			return true
+		})
+	}
+	if seen < 10 {
+		t.Errorf("only %d usage errors found", seen)
 	}
 }

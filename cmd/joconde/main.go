@@ -114,7 +114,7 @@ Everything on this page runs on this computer.`,
 	flags.BoolVar(&t.plain, "plain", false, "redraw no line, and show progress in ASCII only")
 	flags.BoolVarP(&t.verbose, "verbose", "v", false, "with an error, print all its causes")
 	task := group(&cobra.Command{Use: "task", Short: "Work on a computation task"})
-	task.AddCommand(t.checkCommand())
+	task.AddCommand(t.newCommand(), t.checkCommand())
 	engines := group(&cobra.Command{Use: "engine", Short: "Look at the engines that compute"})
 	engines.AddCommand(t.engineListCommand())
 	root.AddCommand(t.demoCommand(), t.tryCommand(), task, engines, t.verifyCommand(), t.explainCommand(), t.versionCommand())

@@ -44,12 +44,12 @@ func inputMemory(v *lower.Vector) float64 {
 	return sum
 }
 
-// nodeMemory estimates what a plan needs at a node: the most that registers,
-// each from its making to its last use, the work of an instruction, and the
-// parts of the inputs take at a time; and that times what was measured, from
-// 16 thousand rows to a quarter of a million, for the buffers of sorting and of messages and
-// for what the garbage collector lets pass. In float64, as a plan can be larger
-// than any integer.
+// nodeMemory estimates what a plan needs at a node, from the most that
+// registers, each from its making to its last use, the work of an instruction,
+// and the parts of the inputs take at a time. The factors are what was
+// measured, from a thousand rows to a million: for the buffers of sorting and
+// of messages, and for what the garbage collector lets pass. In float64, as a
+// plan can be larger than any integer.
 func nodeMemory(v *lower.Vector) float64 {
 	last := make([]int, len(v.Regs))
 	for i, instr := range v.Code {
@@ -80,8 +80,8 @@ func nodeMemory(v *lower.Vector) float64 {
 			}
 		}
 	}
-	const empty, times = 15 << 20, 13
-	return empty + times*(inputMemory(v)+peak)
+	peak += inputMemory(v)
+	return 15e6 + 7*peak + min(10*peak, 150e6)
 }
 
 // freeMemory is what Linux says could be had without swapping.

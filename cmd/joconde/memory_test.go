@@ -25,7 +25,7 @@ func TestNodeMemory(t *testing.T) {
 	if got := need(1 << 16); got < measured || got > 3*measured {
 		t.Errorf("%.0f MB estimated for %.0f MB measured", got/1e6, measured/1e6)
 	}
-	if small, great := need(1<<10), need(1<<20); small >= great/50 || small < 15<<20 {
+	if small, great := need(1<<10), need(1<<20); small >= great/30 || small < 15e6 {
 		t.Errorf("%.0f MB for 1,024 rows, %.0f MB for 1,048,576", small/1e6, great/1e6)
 	}
 }

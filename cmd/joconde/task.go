@@ -13,12 +13,13 @@ import (
 
 func (t *tool) checkCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "check FILE",
+		Use:   "check FILE|FOLDER",
 		Short: "Say who learns what by a program, or what is wrong with it",
 		Long: `check compiles a program and prints its Statement: who learns what, which
 parts run in the clear at their owners, what is public, and what is opened to
-the computing parties. If the program is wrong, it prints everything that is.`,
-		Example: "  joconde task check program.sql",
+the computing parties. If the program is wrong, it prints everything that is.
+Of a draft's folder it checks the terms too.`,
+		Example: "  joconde task check program.sql\n  joconde task check wages",
 		Args:    oneProgram,
 		RunE:    t.does(func(_ context.Context, args []string) error { return t.check(args[0]) }),
 	}
@@ -31,8 +32,11 @@ func oneProgram(_ *cobra.Command, words []string) error {
 	return cobra.ExactArgs(1)(nil, words)
 }
 
-// check compiles a program and prints its Statement.
+// check compiles a program, or a draft, and prints its Statement.
 func (t *tool) check(file string) error {
+	if isDraft(file) {
+		return t.checkDraft(file)
+	}
 	source, err := readProgram(file)
 	if err != nil {
 		return err

@@ -27,6 +27,8 @@ type tryOptions struct {
 	engine  string
 	sort    string
 	out     string
+	decimal string // the decimal mark of the files
+	given   func(flag string) bool
 }
 
 func (t *tool) tryCommand() *cobra.Command {
@@ -45,12 +47,14 @@ computed in the clear from the files. Nothing leaves this computer.`,
 		RunE: t.does(func(ctx context.Context, _ []string) error { return t.try(ctx, o) }),
 	}
 	flags := c.Flags()
+	o.given = flags.Changed
 	flags.StringVar(&o.program, "program", "", "the SQL program, a `FILE`")
 	flags.StringArrayVar(&o.tables, "table", nil, "the CSV file of a table, as `OWNER.TABLE=FILE`; once for each table")
 	flags.StringArrayVar(&o.rows, "rows", nil, "the public row bound of a table, as `OWNER.TABLE=N`; without it, its number of rows rounded up to a power of two")
 	flags.StringVar(&o.engine, "engine", defaultEngine, "the `NAME` of the engine that computes; clear is the reference, without protection")
 	flags.StringVar(&o.sort, "sort", "", "`HOW` to sort on shares: quick (opens comparisons of shuffled distinct keys) or radix (opens random permutations only)")
 	flags.StringVar(&o.out, "out", "", "also write each result into the folder `DIR`, as VIEW.csv")
+	flags.StringVar(&o.decimal, "csv-decimal", "", "the decimal `MARK` of all files, \",\" or \".\"; without it, it is found out for each file")
 	return c
 }
 
@@ -118,23 +122,32 @@ func (t *tool) onShares(ctx context.Context, c *computation) error {
 // computation checks the flags and reads the program.
 func (o tryOptions) computation(t *tool) (c *computation, files map[string]string, err error) {
 	if o.program == "" {
-		return nil, nil, usage("JOC-U012", "no program is named", "", "add: --program FILE")
+		return nil, nil, usage("JOC-U012", "no program is named", "try computes what a program says", "add: --program FILE")
 	}
-	if o.sort != "" && o.sort != "quick" && o.sort != "radix" {
-		return nil, nil, usage("JOC-U013", fmt.Sprintf("there is no sort %q", o.sort), "", "write --sort quick or --sort radix")
+	if o.given("sort") && o.sort != "quick" && o.sort != "radix" {
+		return nil, nil, usage("JOC-U013", fmt.Sprintf("there is no sort %q", o.sort), "there are two ways to sort on shares", "write --sort quick or --sort radix")
+	}
+	if o.given("out") && o.out == "" {
+		return nil, nil, usage("JOC-U026", "--out names no folder", "an empty name is none", "write, for example, --out results")
+	}
+	if o.given("csv-decimal") && o.decimal != "," && o.decimal != "." {
+		return nil, nil, usage("JOC-U027", fmt.Sprintf("%q is no decimal mark", o.decimal), "numbers in files have a decimal point or a decimal comma", "write --csv-decimal . or --csv-decimal ,")
 	}
 	c = &computation{file: o.program, sort: strings.TrimPrefix(o.sort, "quick"), rows: map[string]int{}}
 	if err := c.chooseEngine(o.engine); err != nil {
 		return nil, nil, err
 	}
+	if c.engine == nil && o.given("sort") {
+		return nil, nil, usage("JOC-U028", "engine clear does not sort on shares", "--sort says how computing parties sort, and this engine has none", "leave --sort out, or choose another engine")
+	}
 	files = map[string]string{}
 	for _, text := range o.tables {
 		name, file, found := strings.Cut(text, "=")
 		if !found || name == "" || file == "" {
-			return nil, nil, usage("JOC-U014", fmt.Sprintf("--table %s is not of the form OWNER.TABLE=FILE", text), "", "write, for example, --table edu.student=students.csv")
+			return nil, nil, usage("JOC-U014", fmt.Sprintf("--table %s is not of the form OWNER.TABLE=FILE", text), "each table needs the file that holds it", "write, for example, --table edu.student=students.csv")
 		}
 		if files[name] != "" {
-			return nil, nil, usage("JOC-U015", fmt.Sprintf("table %s is given twice", name), "", "leave one --table out")
+			return nil, nil, twoFiles(name)
 		}
 		files[name] = file
 	}
@@ -144,6 +157,9 @@ func (o tryOptions) computation(t *tool) (c *computation, files map[string]strin
 		if err != nil || n < 1 || n > 1<<30 {
 			return nil, nil, usage("JOC-U016", fmt.Sprintf("--rows %s is not of the form OWNER.TABLE=N", text), "N is between 1 and 1,073,741,824", "write, for example, --rows edu.student=100000")
 		}
+		if c.rows[name] != 0 {
+			return nil, nil, twice(name)
+		}
 		c.rows[name] = n
 	}
 	if c.source, err = readProgram(o.program); err != nil {
@@ -151,14 +167,52 @@ func (o tryOptions) computation(t *tool) (c *computation, files map[string]strin
 	}
 	t.texts[c.file] = c.source
 	c.read = func(ctx context.Context, table ir.Table) ([][]ir.Value, error) {
-		return t.readFile(ctx, table, files[table.QName()], c.rows[table.QName()])
+		return t.readFile(ctx, table, files[table.QName()], c.rows[table.QName()], o.decimal)
 	}
 	return c, files, nil
+}
+
+// twoFiles is about a table that is given twice.
+func twoFiles(name string) *joconde.Problem {
+	return usage("JOC-U015", fmt.Sprintf("table %s is given twice", name), "a table has one file", "leave one --table out")
+}
+
+// twice is about a row bound that is given twice.
+func twice(name string) *joconde.Problem {
+	return usage("JOC-U029", fmt.Sprintf("--rows is given twice for table %s", name), "a table has one row bound", "leave one --rows out")
+}
+
+// asInSQL gives each name of a map that was typed the table that it means: as
+// in SQL, capital and small letters do not differ unless a table's name has
+// capitals. again is the problem of two names that mean one table.
+func asInSQL[V any](p *ir.Program, typed map[string]V, again func(name string) *joconde.Problem) error {
+	tables := map[string]bool{}
+	for _, t := range p.Tables {
+		tables[t.QName()] = true
+	}
+	for _, name := range slices.Sorted(maps.Keys(typed)) {
+		lower := strings.ToLower(name)
+		if tables[name] || !tables[lower] {
+			continue
+		}
+		if _, found := typed[lower]; found {
+			return again(lower)
+		}
+		typed[lower] = typed[name]
+		delete(typed, name)
+	}
+	return nil
 }
 
 // matches says whether the files, and the row bounds, are those of the
 // program's tables: all that is missing or too much at once.
 func (c *computation) matches(files map[string]string) error {
+	if err := asInSQL(c.program, files, twoFiles); err != nil {
+		return err
+	}
+	if err := asInSQL(c.program, c.rows, twice); err != nil {
+		return err
+	}
 	var problems joconde.Problems
 	names := map[string]bool{}
 	for _, t := range c.program.Tables {
@@ -188,7 +242,7 @@ func (c *computation) matches(files map[string]string) error {
 }
 
 // readFile reads and checks the file of one table.
-func (t *tool) readFile(ctx context.Context, declared ir.Table, path string, bound int) ([][]ir.Value, error) {
+func (t *tool) readFile(ctx context.Context, declared ir.Table, path string, bound int, decimal string) ([][]ir.Value, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, joconde.Problems{unreadable("JOC-D002", "the file of table "+declared.QName(), path, err)}
@@ -197,14 +251,34 @@ func (t *tool) readFile(ctx context.Context, declared ir.Table, path string, bou
 	if info, err := file.Stat(); err == nil && info.IsDir() {
 		return nil, joconde.Problems{unreadable("JOC-D002", "the file of table "+declared.QName(), path, syscall.EISDIR)}
 	}
-	rows, note, err := table.Read(ctx, file, path, &declared, table.Options{MaxRows: bound})
+	options := table.Options{MaxRows: bound}
+	if decimal != "" {
+		options.Decimal = decimal[0]
+	}
+	rows, note, err := table.Read(ctx, file, path, &declared, options)
 	if err != nil {
-		return nil, err
+		return nil, boundOfTry(err, declared.QName(), bound, note.Rows)
 	}
 	for _, sentence := range note.Sentences() {
 		fmt.Fprintf(t.err, "%s (%s): %s\n", path, declared.QName(), sentence)
 	}
 	return rows, nil
+}
+
+// boundOfTry words the problem of a file with more rows than its bound for
+// somebody who set the bound, and need agree with nobody on another.
+func boundOfTry(err error, name string, bound, rows int) error {
+	var problems joconde.Problems
+	if errors.As(err, &problems) {
+		for _, p := range problems {
+			if p.Code == table.CodeTooManyRows {
+				p.What = fmt.Sprintf("--rows %s=%d, but the file has %s", name, bound, count(rows, "row"))
+				p.Why = "the bound is what others learn of the table's size, so it cannot give way"
+				p.Do = fmt.Sprintf("write --rows %s=%d or more, or leave it out", name, rows)
+			}
+		}
+	}
+	return err
 }
 
 // unreadable is a file that cannot be opened or read.

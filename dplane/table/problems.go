@@ -51,6 +51,11 @@ const (
 	tooManyRows    rule = 130
 )
 
+// CodeTooManyRows is the problem of a file with more rows than Options.MaxRows.
+var CodeTooManyRows = tooManyRows.code()
+
+func (r rule) code() string { return fmt.Sprintf("JOC-D%d", int(r)) }
+
 // sentence says a rule to people. What follows "column x: " or stands alone for
 // rows; N is the number of cells or rows.
 type sentence struct {
@@ -101,7 +106,7 @@ var sentences = map[rule]sentence{
 		"write all digits of the numbers"},
 	wrongMark: {"a value uses the other decimal mark", "%s values use the other decimal mark",
 		"the file was read with a decimal %s",
-		"write the values with a decimal %s, or choose the other decimal mark when reading"},
+		"write the values with a decimal %s, or have the file read with the other mark: joconde try --csv-decimal , (or .)"},
 	mixedMarks: {"a value uses another decimal mark than the rest of the column", "%s values use another decimal mark than the rest of the column",
 		"the same column has decimal points and decimal commas; one of them may separate thousands",
 		"write all its values with the same decimal mark"},
@@ -233,7 +238,7 @@ func (fs *findings) problem(r rule, rows, what, why, do string) *joconde.Problem
 	if rows != "" {
 		where += ", " + rows
 	}
-	return &joconde.Problem{Code: fmt.Sprintf("JOC-D%d", r), What: what, Where: where, Why: why, Do: do,
+	return &joconde.Problem{Code: r.code(), What: what, Where: where, Why: why, Do: do,
 		LeftMachine: joconde.NothingLeft, Exit: joconde.ExitInvalid}
 }
 

@@ -77,7 +77,7 @@ func (n Note) Sentences() []string {
 // keep the order of the file, and each has one value for each declared column.
 //
 // If anything is wrong, rows are nil and the error is joconde.Problems with
-// everything found, grouped by rule and column. The file is read to its end for
+// everything found, grouped by rule and column; of the Note only Rows is set. The file is read to its end for
 // that, in bounded memory apart from the rows themselves. An empty cell is
 // NULL; in a text column a quoted empty cell is the empty text.
 func Read(ctx context.Context, r io.Reader, file string, t *ir.Table, opt Options) (eval.Rows, Note, error) {
@@ -103,7 +103,7 @@ func Read(ctx context.Context, r io.Reader, file string, t *ir.Table, opt Option
 		}
 	}
 	if fs.any() {
-		return nil, Note{}, fs.problems()
+		return nil, Note{Rows: rd.seen}, fs.problems()
 	}
 
 	note := Note{Rows: len(rd.kept), Delimiter: s.delim, Decimal: decimal, Ignored: h.ignored, Blank: rd.blank}
