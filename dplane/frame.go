@@ -201,14 +201,7 @@ func ReadFrame(r io.Reader) (FrameKind, []byte, error) {
 // ReadMessage reads one frame of canonical JSON, which must be of the given
 // kind: any other is refused before its payload is read.
 func ReadMessage(r io.Reader, kind FrameKind, v any) error {
-	var head [5]byte
-	if _, err := io.ReadFull(r, head[:]); err != nil {
-		return fmt.Errorf("read message: %w", cut(err))
-	}
-	if FrameKind(head[0]) != kind {
-		return fmt.Errorf("read message: got a frame of kind %d, not %d", head[0], kind)
-	}
-	_, payload, err := ReadFrame(io.MultiReader(bytes.NewReader(head[:]), r))
+	payload, err := readOnly(r, kind)
 	if err != nil {
 		return err
 	}
@@ -216,6 +209,19 @@ func ReadMessage(r io.Reader, kind FrameKind, v any) error {
 		return fmt.Errorf("read message: %w", err)
 	}
 	return nil
+}
+
+// readOnly reads one frame of the given kind.
+func readOnly(r io.Reader, kind FrameKind) ([]byte, error) {
+	var head [5]byte
+	if _, err := io.ReadFull(r, head[:]); err != nil {
+		return nil, fmt.Errorf("read message: %w", cut(err))
+	}
+	if FrameKind(head[0]) != kind {
+		return nil, fmt.Errorf("read message: got a frame of kind %d, not %d", head[0], kind)
+	}
+	_, payload, err := ReadFrame(io.MultiReader(bytes.NewReader(head[:]), r))
+	return payload, err
 }
 
 // cut names an end inside a frame for what it is.

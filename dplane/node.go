@@ -27,6 +27,7 @@ type Node struct {
 	Listener net.Listener
 	Engine   func(name string) (engine.Engine, bool)
 	Progress func(Progress) // may be nil; called a few times a second, and never after Compute
+	Patience time.Duration  // how long peers may take to begin; 0 means what a session grants
 }
 
 // NewJob writes down a plan for the computing parties; Me and Peers are left
@@ -151,7 +152,7 @@ func (n *Node) connect(ctx context.Context, job Job, plan engine.Plan) (*session
 		peers[p] = session.Peer{Addr: peer.Address, Pin: peer.Pin}
 	}
 	s, err := session.Dial(ctx, session.Config{Me: job.Me, Listener: n.Listener, Peers: peers, Identity: n.Identity,
-		Label: label[:], Openings: len(plan.Vector.Openings)})
+		Label: label[:], Openings: len(plan.Vector.Openings), Handshake: n.Patience})
 	if err != nil {
 		return nil, err
 	}

@@ -68,6 +68,12 @@ var errNotTaken = errors.New("the node does not take it")
 // refuses for good.
 func Upload(ctx context.Context, address string, pin joconde.Digest, header UploadHeader, ciphertext []byte) error {
 	header.Size, header.SHA256 = int64(len(ciphertext)), sha256.Sum256(ciphertext)
+	return UploadFrom(ctx, address, pin, header, bytes.NewReader(ciphertext))
+}
+
+// UploadFrom is Upload for a ciphertext that is kept elsewhere, such as in a
+// file, and whose Size and SHA256 stand in the header.
+func UploadFrom(ctx context.Context, address string, pin joconde.Digest, header UploadHeader, ciphertext io.ReaderAt) error {
 	return untilTaken(ctx, address, func(ctx context.Context) error {
 		return call(ctx, address, pin, UploadProtocol, func(conn *tls.Conn) error { return upload(conn, header, ciphertext) })
 	})
@@ -130,7 +136,7 @@ func call(ctx context.Context, address string, pin joconde.Digest, protocol stri
 }
 
 // upload is the sender's story of one connection.
-func upload(conn *tls.Conn, header UploadHeader, ciphertext []byte) error {
+func upload(conn *tls.Conn, header UploadHeader, ciphertext io.ReaderAt) error {
 	if err := WriteMessage(conn, FrameUpload, header); err != nil {
 		return err
 	}
@@ -141,13 +147,17 @@ func upload(conn *tls.Conn, header UploadHeader, ciphertext []byte) error {
 	if have.Offset < 0 || have.Offset > header.Size {
 		return fmt.Errorf("%w: it says that it has more than there is", errNotTaken)
 	}
-	for left := ciphertext[have.Offset:]; len(left) > 0; {
+	block := make([]byte, min(uploadBlock, header.Size))
+	for at := have.Offset; at < header.Size; {
+		n, err := ciphertext.ReadAt(block[:min(uploadBlock, header.Size-at)], at)
+		if n == 0 {
+			return fmt.Errorf("%w: the sealed input cannot be read: %w", errNotTaken, err)
+		}
 		_ = conn.SetWriteDeadline(time.Now().Add(uploadStall))
-		n, err := conn.Write(left[:min(len(left), uploadBlock)])
-		if err != nil {
+		if _, err := conn.Write(block[:n]); err != nil {
 			return fmt.Errorf("send a sealed input: %w", err)
 		}
-		left = left[n:]
+		at += int64(n)
 	}
 	_ = conn.SetReadDeadline(time.Now().Add(uploadStall))
 	return taken(conn, header.SHA256)

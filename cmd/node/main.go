@@ -24,7 +24,7 @@ func main() {
 	}
 	switch {
 	case len(os.Args) == 2 && os.Args[1] == "worker":
-		os.Exit(run(os.Stdin, os.Stdout, func() { os.Exit(joconde.ExitInterrupted) }))
+		os.Exit(run(os.Stdin, os.Stdout, "127.0.0.1:0", func() { os.Exit(joconde.ExitInterrupted) }))
 	default:
 		fmt.Fprintln(os.Stderr, "node: started by joconde as \"node worker\"; there is nothing to do by hand")
 		os.Exit(joconde.ExitUsage)

@@ -100,7 +100,7 @@ func here() *running {
 	outR, outW := io.Pipe()
 	r := &running{stdin: inW, stdout: outR, code: make(chan int, 1)}
 	go func() {
-		r.code <- run(inR, outW, func() {})
+		r.code <- run(inR, outW, "127.0.0.1:0", func() {})
 		_ = outW.Close()
 	}()
 	return r
@@ -311,7 +311,7 @@ func TestTheProcessEnds(t *testing.T) {
 }
 
 // Whatever comes on the input, what is accepted is a whole job.
-func FuzzTold(f *testing.F) {
+func FuzzJob(f *testing.F) {
 	_, job, in := prepare(f)
 	job.Peers = []dplane.Peer{{Address: "127.0.0.1:1", Pin: joconde.Digest{1}}}
 	var whole bytes.Buffer
@@ -326,7 +326,12 @@ func FuzzTold(f *testing.F) {
 	}
 	f.Add(whole.Bytes())
 	f.Fuzz(func(t *testing.T, data []byte) {
-		job, plan, in, err := told(bytes.NewReader(data))
+		input := bytes.NewReader(data)
+		kind, payload, err := dplane.ReadFrame(input)
+		if err != nil || kind != dplane.FrameJob {
+			return
+		}
+		job, plan, in, err := receiveJob(payload, input)
 		if err != nil {
 			return
 		}

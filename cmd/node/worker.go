@@ -14,21 +14,26 @@ import (
 	"joconde/dplane"
 	"joconde/dplane/engine"
 	"joconde/dplane/engine/all"
+	"joconde/dplane/seal"
 	"joconde/dplane/session"
 	"joconde/record"
 )
 
-// run is the whole life of a computing party, and gives the exit code. It
-// calls abandoned when whoever started it is gone while it computes.
-func run(stdin io.Reader, stdout io.Writer, abandoned func()) int {
-	err := serve(stdin, stdout, abandoned)
+// run is the whole life of a worker, and gives the exit code. It calls
+// abandoned when whoever started it is gone while it computes.
+func run(stdin io.Reader, stdout io.Writer, listen string, abandoned func()) int {
+	err := serve(stdin, stdout, listen, abandoned)
 	if err == nil {
 		return joconde.ExitDone
 	}
-	failure := dplane.Failure{What: brief(err)}
+	failure := dplane.Failure{What: brief(err), Reason: "fault"}
 	var fault *joconde.Fault
-	if errors.As(err, &fault) {
-		failure.Party = fault.Party
+	var stopped *dplane.Stopped
+	switch {
+	case errors.As(err, &stopped):
+		failure.Party, failure.Reason = stopped.Blames, stopped.Reason
+	case errors.As(err, &fault):
+		failure.Party, failure.Reason = fault.Party, "peer"
 	}
 	// If even this cannot be written, nobody is there to read it.
 	_ = dplane.WriteMessage(stdout, dplane.FrameFailure, failure)
@@ -42,24 +47,42 @@ func brief(err error) string {
 	return strings.ToValidUTF8(what[:min(len(what), 4096)], "?")
 }
 
-// serve says where it listens, receives the job and the inputs, computes, and
-// gives the outputs and what it cost.
-func serve(stdin io.Reader, stdout io.Writer, abandoned func()) error {
+// serve says where it listens, and does what it is told first: what its node
+// says about a task, or a computation for its parent.
+func serve(stdin io.Reader, stdout io.Writer, listen string, abandoned func()) error {
 	identity, err := session.NewIdentity()
 	if err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	key, err := seal.NewKey()
 	if err != nil {
-		return fmt.Errorf("listen on loopback: %w", err)
-	}
-	defer listener.Close() // Dial has closed it if it came that far
-	hello := dplane.Hello{Format: 1, Address: listener.Addr().String(), Pin: identity.Pin()}
-	if err := dplane.WriteMessage(stdout, dplane.FrameHello, hello); err != nil {
 		return err
 	}
+	listener, err := net.Listen("tcp", listen)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", listen, err)
+	}
+	defer listener.Close() // whoever took it over has closed it
+	worker := dplane.Worker{Identity: identity, Key: key, Listener: listener, Engine: all.Named, PeakRSS: peakRSS}
+	if err := dplane.WriteMessage(stdout, dplane.FrameHello, worker.Hello()); err != nil {
+		return err
+	}
+	kind, payload, err := dplane.ReadFrame(stdin)
+	switch {
+	case err != nil:
+		return fmt.Errorf("receive what to do: %w", err)
+	case kind == dplane.FrameTask:
+		return worker.Serve(payload, stdin, stdout, abandoned)
+	case kind == dplane.FrameJob:
+		return compute(identity, listener, payload, stdin, stdout, abandoned)
+	}
+	return fmt.Errorf("receive what to do: a frame of kind %d is no beginning", kind)
+}
 
-	job, plan, in, err := told(stdin)
+// compute receives a job and the inputs, computes, and gives the outputs and
+// what it cost.
+func compute(identity *session.Identity, listener net.Listener, told []byte, stdin io.Reader, stdout io.Writer, abandoned func()) error {
+	job, plan, in, err := receiveJob(told, stdin)
 	if err != nil {
 		return err
 	}
@@ -82,14 +105,10 @@ func serve(stdin io.Reader, stdout io.Writer, abandoned func()) error {
 	return dplane.WriteMessage(stdout, dplane.FrameFigures, figures)
 }
 
-// told receives the job and this party's parts of the inputs, and makes the
-// plan.
-func told(stdin io.Reader) (job dplane.Job, plan engine.Plan, in [][]byte, err error) {
-	payload, err := receive(stdin, dplane.FrameJob)
-	if err == nil {
-		err = record.Strict(payload, &job)
-	}
-	if err != nil {
+// receiveJob reads the job and receives this party's parts of the inputs, and
+// makes the plan.
+func receiveJob(told []byte, stdin io.Reader) (job dplane.Job, plan engine.Plan, in [][]byte, err error) {
+	if err := record.Strict(told, &job); err != nil {
 		return job, plan, nil, fmt.Errorf("receive the job: %w", err)
 	}
 	if plan, err = job.Plan(); err != nil {

@@ -94,4 +94,9 @@ type Sharing interface {
 	// without a gap over the parts of all parties. The part of another party
 	// is an error.
 	Components(party int, part []byte) (map[int][]byte, error)
+	// Size gives what follows from the shape of an input alone: the length of
+	// every party's part, and how many components each holds.
+	Size(rows int, bits []int) (part int64, components int)
+	// Expect says whether a part is that of party and has this shape.
+	Expect(party, rows int, bits []int, part []byte) error
 }
