@@ -40,6 +40,7 @@ var rules = []struct {
 	{"joconde/dplane", "joconde joconde/record joconde/lang/ir joconde/lang/lower joconde/dplane/session joconde/dplane/engine joconde/dplane/engine/sharing joconde/dplane/seal", "planes meet as values, and in cmd"},
 	{"joconde/mplane", "joconde joconde/record joconde/store joconde/audit joconde/internal/door", "planes never import one another"},
 	{"joconde/cplane", "joconde joconde/record joconde/store joconde/audit joconde/internal/door", "planes never import one another; the log is an interface here"},
+	{"joconde/agent", "joconde joconde/record joconde/audit joconde/attest/... joconde/lang/... joconde/dplane joconde/dplane/table joconde/dplane/seal joconde/dplane/engine joconde/dplane/engine/all", "an organisation's own part reaches the other planes through interfaces that it declares"},
 	{"joconde/cmd/node", "joconde joconde/record joconde/attest/... joconde/dplane/... joconde/lang/ir joconde/lang/lower", "the node has no compiler, no store, no clear evaluator"},
 	{"joconde/cmd/...", "joconde/...", "commands put the rooms together"},
 }
