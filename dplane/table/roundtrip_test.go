@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"unicode/utf8"
 
 	"pgregory.net/rapid"
 
@@ -43,7 +42,7 @@ func writeRead(t interface{ Fatalf(string, ...any) }, table *ir.Table, rows eval
 }
 
 func TestWhatIsWrittenIsReadTheSame(t *testing.T) {
-	text := rapid.StringOfN(rapid.RuneFrom([]rune{'a', 'é', '😀', ' ', '"', ',', ';', '\t', '\r', '\n', '\ufeff', '0', '\u00a0', '='}), 0, 4, 16)
+	text := rapid.StringOfN(rapid.RuneFrom([]rune{'a', 'é', '😀', ' ', '"', ',', ';', '\t', '\r', '\n', '\ufeff', '0', '\u00a0', '='}), 0, 4, 4)
 	rapid.Check(t, func(t *rapid.T) {
 		table := wide()
 		if rapid.Bool().Draw(t, "one column") {
@@ -71,7 +70,7 @@ func draw(t *rapid.T, c ir.Column, text *rapid.Generator[string]) ir.Value {
 			return ir.NewText(rapid.SampledFrom(c.Type.Codes).Draw(t, c.Name))
 		}
 		// Spaces at the end are padding and not part of a value.
-		return ir.NewText(strings.TrimRight(text.Filter(func(s string) bool { return utf8.RuneCountInString(s) <= 4 }).Draw(t, c.Name), " "))
+		return ir.NewText(strings.TrimRight(text.Draw(t, c.Name), " "))
 	case ir.Bool:
 		return ir.NewBool(rapid.Bool().Draw(t, c.Name))
 	case ir.Date:
