@@ -39,32 +39,33 @@ func ParseRefusals(data []byte) (Refusals, error) {
 // Refuse gives all that is refused in a task, or nil.
 func (r Refusals) Refuse(t *joconde.Task, e engine.Info) error {
 	var all joconde.Problems
-	refuse := func(code, where, what string) {
-		all = append(all, &joconde.Problem{Code: code, What: what, Where: where, Why: "the party's own policy refuses it, whatever was signed",
-			Do: "propose other terms, or have the party change its policy", LeftMachine: joconde.NothingLeft, Exit: joconde.ExitPolicy})
-	}
 	if e.Adversary != "active" && !r.AllowPassive {
-		refuse("JOC-R131", "engine", fmt.Sprintf("engine %s withstands only computing parties that keep to the protocol", t.Engine))
+		all = append(all, refusedTerm("JOC-R131", "engine", fmt.Sprintf("engine %s withstands only computing parties that keep to the protocol", t.Engine)))
 	}
 	if slices.Contains(r.Engines, t.Engine) {
-		refuse("JOC-R132", "engine", fmt.Sprintf("engine %s is refused", t.Engine))
+		all = append(all, refusedTerm("JOC-R132", "engine", fmt.Sprintf("engine %s is refused", t.Engine)))
 	}
 	if r.TestDataOnly && !t.TestData {
-		refuse("JOC-R133", "test_data", "the task is over real data")
+		all = append(all, refusedTerm("JOC-R133", "test_data", "the task is over real data"))
 	}
 	if len(t.Parties) < r.MinimumParties {
-		refuse("JOC-R134", "parties", fmt.Sprintf("the task has %d parties and at least %d are wanted", len(t.Parties), r.MinimumParties))
+		all = append(all, refusedTerm("JOC-R134", "parties", fmt.Sprintf("the task has %d parties and at least %d are wanted", len(t.Parties), r.MinimumParties)))
 	}
 	for i := range t.Rows {
 		if b := &t.Rows[i]; r.MaximumRows > 0 && b.Rows > r.MaximumRows {
-			refuse("JOC-R135", "rows, "+b.Table, fmt.Sprintf("the table may have %d rows and at most %d are admitted", b.Rows, r.MaximumRows))
+			all = append(all, refusedTerm("JOC-R135", "rows, "+b.Table, fmt.Sprintf("the table may have %d rows and at most %d are admitted", b.Rows, r.MaximumRows)))
 		}
 	}
 	if r.MaximumSeconds > 0 && t.Deadlines.RunSeconds > r.MaximumSeconds {
-		refuse("JOC-R136", "deadlines, run_seconds", fmt.Sprintf("the computation may take %d seconds and at most %d are admitted", t.Deadlines.RunSeconds, r.MaximumSeconds))
+		all = append(all, refusedTerm("JOC-R136", "deadlines, run_seconds", fmt.Sprintf("the computation may take %d seconds and at most %d are admitted", t.Deadlines.RunSeconds, r.MaximumSeconds)))
 	}
 	if len(all) == 0 {
 		return nil
 	}
 	return all
+}
+
+func refusedTerm(code, where, what string) *joconde.Problem {
+	return &joconde.Problem{Code: code, What: what, Where: where, Why: "the party's own policy refuses it, whatever was signed",
+		Do: "propose other terms, or have the party change its policy", LeftMachine: joconde.NothingLeft, Exit: joconde.ExitPolicy}
 }
