@@ -31,10 +31,10 @@ func (w *work) sealed(attempt int) string {
 	return filepath.Join(w.folder(), "sealed", strconv.Itoa(attempt))
 }
 
-// inputs splits, seals and uploads what the organisation provides, and then
-// signs what it sent. Each step is on disk when the next begins: an
-// interrupted upload sends the same ciphertext on, and a later attempt seals
-// the same splits again.
+// inputs splits and seals what the organisation provides, and signs for it;
+// uploads sends it. Each step is on disk when the next begins: an interrupted
+// upload sends the same ciphertext on, and a later attempt seals the same
+// splits again.
 func (w *work) inputs(ctx context.Context, s *joconde.State) error {
 	slot := slotOf(joconde.KindInputReceipt, s.Attempt, "")
 	envelope, err := w.journal.of(slot)
@@ -71,14 +71,12 @@ func (w *work) inputs(ctx context.Context, s *joconde.State) error {
 		return nil
 	}
 	var shares []joconde.InputShare
-	w.start(ctx, StepInput, "sending the inputs", func(ctx context.Context) (err error) {
+	w.start(ctx, StepInput, sealing, func(ctx context.Context) (err error) {
 		if err := w.split(ctx, c); err != nil {
 			return err
 		}
-		if shares, err = w.seal(c, attempt, set, bundles); err != nil {
-			return err
-		}
-		return w.upload(ctx, attempt, shares, bundles)
+		shares, err = w.seal(c, attempt, set, bundles)
+		return err
 	}, func() error {
 		if w.ledger.State().Phase != joconde.Established {
 			return nil
@@ -90,6 +88,38 @@ func (w *work) inputs(ctx context.Context, s *joconde.State) error {
 			return err
 		}
 		return w.send(ctx, slot, envelope)
+	})
+	return nil
+}
+
+// The names of the jobs of an input party.
+const (
+	sealing   = "splitting and sealing the inputs"
+	uploading = "sending the inputs"
+)
+
+// uploads sends what the receipt names, as soon as it is signed: nodes keep
+// only what a receipt names, so nobody can take its place before. It is done
+// when every node has all of it.
+func (w *work) uploads(ctx context.Context, s *joconde.State) error {
+	attempt := s.Attempt
+	if s.Phase != joconde.Established || !has(filepath.Join(w.journal.folder, slotOf(joconde.KindInputReceipt, attempt, ""))) {
+		return nil
+	}
+	marker := filepath.Join(w.sealed(attempt), "uploaded")
+	if has(marker) {
+		return nil
+	}
+	shares := []joconde.InputShare{}
+	if err := w.Home.load(filepath.Join(w.sealed(attempt), "manifest.json"), &shares); err != nil {
+		return err
+	}
+	bundles := bundlesOf(w.ledger)
+	w.start(ctx, StepInput, uploading, func(ctx context.Context) error {
+		return w.upload(ctx, attempt, shares, bundles)
+	}, func() error {
+		w.say(StepInput, fmt.Sprintf("%d inputs are at the nodes", len(shares)), nil)
+		return w.Home.disk.write(marker, []byte(stamp(w.now())+"\n"))
 	})
 	return nil
 }
@@ -286,14 +316,24 @@ func (w *work) upload(ctx context.Context, attempt int, shares []joconde.InputSh
 	if w.Workers == nil {
 		return problem("JOC-G063", "agent", "this agent cannot reach nodes", "it was started without a way to them", "start it with joconde agent", joconde.ExitInternal, nil)
 	}
-	for i := range shares {
-		for node, bundle := range bundles {
-			if err := w.uploadOne(ctx, attempt, &shares[i], node, bundle); err != nil {
-				return err
+	// To all nodes at once: one that is slow holds up nobody.
+	failed := make(chan error, len(bundles))
+	for node, bundle := range bundles {
+		go func() {
+			for i := range shares {
+				if err := w.uploadOne(ctx, attempt, &shares[i], node, bundle); err != nil {
+					failed <- err
+					return
+				}
 			}
-		}
+			failed <- nil
+		}()
 	}
-	return nil
+	var err error
+	for range bundles {
+		err = errors.Join(err, <-failed)
+	}
+	return err
 }
 
 func (w *work) uploadOne(ctx context.Context, attempt int, share *joconde.InputShare, node int, bundle *joconde.NodeBundle) error {
@@ -326,7 +366,7 @@ func (w *work) splitWipe(ctx context.Context) error {
 		return w.send(ctx, slot, envelope)
 	}
 	for name, j := range w.jobs {
-		if j.runs && name == "sending the inputs" {
+		if j.runs && (name == sealing || name == uploading) {
 			return nil // it was called off, and still holds files
 		}
 	}

@@ -508,10 +508,7 @@ func (w *work) after(ctx context.Context, s *joconde.State) {
 func (w *work) deliver(ctx context.Context, s *joconde.State) error {
 	folder := filepath.Join(w.nodeFolder(s.Attempt), "outputs")
 	if s.Delivered {
-		if has(folder) {
-			return os.RemoveAll(folder)
-		}
-		return nil
+		return errors.Join(os.RemoveAll(folder), os.RemoveAll(spoolOf(w.nodeFolder(s.Attempt))))
 	}
 	if _, logged := s.Has(joconde.KindTranscript, w.me); !logged || !has(folder) {
 		return nil

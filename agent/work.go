@@ -198,6 +198,11 @@ func (w *work) act(ctx context.Context) {
 			w.trouble(StepWipe, "the splits are not wiped yet", err)
 		}
 	}
+	if !stopped {
+		if err := w.uploads(ctx, s); err != nil {
+			w.trouble(StepInput, "the inputs are not sent yet", err)
+		}
+	}
 	w.look(ctx, s)
 	if s.Phase == joconde.Computed {
 		w.after(ctx, s)
