@@ -118,7 +118,7 @@ func isModule(path string) bool {
 func (t *tool) finish(ctx context.Context, c *exec.Cmd) (string, error) {
 	var output bytes.Buffer
 	c.Stdout, c.Stderr = &output, &output
-	p, err := t.start(c)
+	p, err := t.start(c, nil)
 	if err != nil {
 		return "", err
 	}
@@ -135,16 +135,20 @@ func (t *tool) finish(ctx context.Context, c *exec.Cmd) (string, error) {
 type process struct {
 	pid   int
 	ended chan struct{} // closed when the child has ended
-	err   error         // of Wait; read after ended
+	// deaf, if not nil, is called when the child is killed: it must end what
+	// carries the child's output to a reader that may read no more, as the
+	// child does not count as ended before.
+	deaf func()
+	err  error // of Wait; read after ended
 }
 
 // start starts a child that dies with us. The kernel ties that to the thread
 // that started the child, so one goroutine stays on its thread from the
 // child's start to its end.
-func (t *tool) start(c *exec.Cmd) (*process, error) {
+func (t *tool) start(c *exec.Cmd, deaf func()) (*process, error) {
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	c.WaitDelay = 2 * time.Second // a grandchild may hold the output open
-	p := &process{ended: make(chan struct{})}
+	p := &process{ended: make(chan struct{}), deaf: deaf}
 	err := t.tidy.make(func() (func(), error) {
 		started := make(chan error, 1)
 		go func() {
@@ -174,6 +178,9 @@ func (p *process) kill() {
 	case <-p.ended:
 	default:
 		_ = syscall.Kill(-p.pid, syscall.SIGKILL) // it may end meanwhile
+		if p.deaf != nil {
+			p.deaf()
+		}
 	}
 }
 

@@ -28,8 +28,8 @@ func problemsOf(err error) joconde.Problems {
 		return joconde.Problems{{Code: "JOC-R001", What: "interrupted", Where: "joconde", Exit: joconde.ExitInterrupted,
 			Why: "you, or the system, asked it to stop", Do: "start it again when you like; no process and no file was left"}}
 	case errors.As(err, &fault):
-		return joconde.Problems{{Code: "JOC-R002", What: err.Error(), Where: string(fault.Party), Exit: joconde.ExitUnreachable,
-			Why: "a computing party died, stalled or sent what the protocol does not allow", Do: "run it again; if it happens twice, report it"}}
+		return joconde.Problems{{Code: "JOC-R003", What: fmt.Sprintf("%s broke the protocol", fault.Party), Where: string(fault.Party), Exit: joconde.ExitUnreachable,
+			Why: "what it sent is not what it should have sent at this point", Do: "run it again; if it happens twice, report it with what --verbose prints", Err: err}}
 	default:
 		return joconde.Problems{{Code: "JOC-R000", What: err.Error(), Where: "joconde", Exit: joconde.ExitInternal,
 			Why: "the tool, or the system under it, failed; your task and data are not to blame", Do: "run it again; if it happens twice, report it with this text"}}
@@ -52,6 +52,9 @@ func (t *tool) complain(err error) int {
 				fmt.Fprintln(t.err)
 			}
 			fmt.Fprint(t.err, problemText(p, t.texts))
+			if t.verbose && p.Err != nil {
+				fmt.Fprintf(t.err, "  cause: %s\n", printable(p.Err.Error()))
+			}
 		}
 	}
 	if exit := problems[0].Exit; exit != joconde.ExitDone {
@@ -66,7 +69,11 @@ func (t *tool) complainJSON(problems joconde.Problems) {
 	object := struct {
 		*joconde.Problem
 		Problems joconde.Problems `json:"problems,omitempty"`
+		Cause    string           `json:"cause,omitempty"` // with --verbose
 	}{Problem: problems[0]}
+	if t.verbose && problems[0].Err != nil {
+		object.Cause = problems[0].Err.Error()
+	}
 	if len(problems) > 1 {
 		object.Problems = problems
 	}

@@ -182,7 +182,7 @@ func (c *computation) start(ctx context.Context, t *tool, say func(string)) erro
 	}
 	defer remove() // running processes do not need the file any more
 	defer since(&c.phases.Run, time.Now())
-	c.parties, err = t.startParties(ctx, node, len(c.parts))
+	c.parties, err = t.startParties(ctx, node, len(c.parts), say)
 	return err
 }
 

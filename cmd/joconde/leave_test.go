@@ -189,7 +189,7 @@ func TestANodeThatDiesIsNamed(t *testing.T) {
 		t.Errorf("exit code %d; it said:\n%s", code, r.stderr.String())
 	}
 	last := lastLine(r.stderr.String())
-	if !strings.Contains(last, `"where":"node-`) || !strings.Contains(last, "killed") || r.stdout.Len() > 0 {
+	if !strings.Contains(last, `"where":"node-`) || !strings.Contains(last, "ended its process (killed)") || r.stdout.Len() > 0 {
 		t.Errorf("it said %s, and on standard output %s", last, r.stdout.String())
 	}
 	r.nothingLeft(t)

@@ -27,13 +27,18 @@ type party struct {
 	hello   dplane.Hello
 
 	// The rest is written by the goroutine of hear and read after it.
+	at      dplane.Progress
 	out     [][]byte
 	figures dplane.Figures
 	err     error
 }
 
-// startParties starts n computing parties and waits until all of them listen.
-func (t *tool) startParties(ctx context.Context, program string, n int) ([]*party, error) {
+// readyWithin is how long computing parties may take to say where they listen.
+const readyWithin = 10 * time.Second
+
+// startParties starts n computing parties and waits until all of them listen;
+// it says whom it waits for if that takes long.
+func (t *tool) startParties(ctx context.Context, program string, n int, say func(string)) ([]*party, error) {
 	parties := make([]*party, n)
 	for i := range parties {
 		p, err := t.startParty(program, session.Name(i))
@@ -42,33 +47,56 @@ func (t *tool) startParties(ctx context.Context, program string, n int) ([]*part
 		}
 		parties[i] = p
 	}
-	errs := make([]error, n)
-	heard := make(chan struct{})
-	go func() {
-		defer close(heard)
-		for i, p := range parties {
-			errs[i] = p.receive(dplane.FrameHello, &p.hello)
+	type greeting struct {
+		party int
+		err   error
+	}
+	heard := make(chan greeting, n) // room for all: none of them waits for us
+	var group sync.WaitGroup
+	for i, p := range parties {
+		group.Go(func() { heard <- greeting{i, p.receive(dplane.FrameHello, &p.hello)} })
+	}
+	silent := map[int]bool{}
+	for i := range parties {
+		silent[i] = true
+	}
+	give := func(err error) ([]*party, error) {
+		for _, p := range parties { // their ends let the goroutines end
+			p.process.kill()
 		}
-	}()
-	select {
-	case <-heard:
-	case <-ctx.Done():
-	case <-time.After(30 * time.Second):
+		group.Wait()
+		return nil, err
 	}
-	select {
-	case <-heard:
-		return parties, errors.Join(errs...)
-	default:
+	long, tooLong := time.After(2*time.Second), time.After(readyWithin)
+	for len(silent) > 0 {
+		select {
+		case g := <-heard:
+			if g.err != nil {
+				return give(g.err)
+			}
+			delete(silent, g.party)
+		case <-long:
+			say("waiting for " + waitedFor(parties, silent))
+		case <-tooLong:
+			return give(&joconde.Problem{Code: "JOC-R012", What: waitedFor(parties, silent) + " did not get ready", Where: program, Exit: joconde.ExitUnreachable,
+				Why: fmt.Sprintf("within %.0f seconds it did not say where it listens; this node may be of another version, or the computer is very busy", readyWithin.Seconds()),
+				Do:  otherVersion + "; or run it again when the computer is less busy"})
+		case <-ctx.Done():
+			return give(context.Cause(ctx))
+		}
 	}
-	for _, p := range parties { // their ends let the goroutine above end
-		p.process.kill()
+	return parties, nil
+}
+
+// waitedFor are the names of the parties that have said nothing.
+func waitedFor(parties []*party, silent map[int]bool) string {
+	var list []joconde.PartyID
+	for i, p := range parties {
+		if silent[i] {
+			list = append(list, p.name)
+		}
 	}
-	<-heard
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
-	}
-	return nil, &joconde.Problem{Code: "JOC-R012", What: "the computing parties did not get ready", Where: program, Exit: joconde.ExitUnreachable,
-		Why: "within 30 seconds not all of them said where they listen", Do: "run it again when the computer is less busy"}
+	return names(list)
 }
 
 func (t *tool) startParty(program string, name joconde.PartyID) (*party, error) {
@@ -84,8 +112,11 @@ func (t *tool) startParty(program string, name joconde.PartyID) (*party, error) 
 	var stdout *io.PipeWriter
 	p.stdout, stdout = io.Pipe()
 	c.Stdout, c.Stderr = stdout, p.stderr
-	if p.process, err = t.start(c); err != nil {
-		return nil, err
+	if p.process, err = t.start(c, func() { _ = p.stdout.Close() }); err != nil {
+		if errors.Is(err, errInterrupted) {
+			return nil, err
+		}
+		return nil, unstartable(name, program, err)
 	}
 	go func() {
 		<-p.process.ended
@@ -98,16 +129,16 @@ func (t *tool) startParty(program string, name joconde.PartyID) (*party, error) 
 func (p *party) receive(kind dplane.FrameKind, v any) error {
 	got, payload, err := dplane.ReadFrame(p.stdout)
 	if err != nil {
-		return p.ended(err)
+		return p.stopped(err)
 	}
 	if got == dplane.FrameFailure {
-		return p.failure(payload)
+		return p.gaveUp(payload)
 	}
 	if got != kind {
-		return &joconde.Fault{Party: p.name, Err: fmt.Errorf("sent a frame of kind %d, not %d", got, kind)}
+		return p.garbled(fmt.Errorf("sent a frame of kind %d, not %d", got, kind))
 	}
 	if err := record.Strict(payload, v); err != nil {
-		return &joconde.Fault{Party: p.name, Err: err}
+		return p.garbled(err)
 	}
 	return nil
 }
@@ -198,12 +229,13 @@ func (p *party) hear(progress func(dplane.Progress)) error {
 	for {
 		kind, payload, err := dplane.ReadFrame(p.stdout)
 		if err != nil {
-			return p.ended(err)
+			return p.stopped(err)
 		}
 		switch kind {
 		case dplane.FrameProgress:
 			var now dplane.Progress
 			if err = record.Strict(payload, &now); err == nil {
+				p.at = now
 				progress(now)
 			}
 		case dplane.FrameOutput:
@@ -213,43 +245,14 @@ func (p *party) hear(progress func(dplane.Progress)) error {
 				return nil
 			}
 		case dplane.FrameFailure:
-			return p.failure(payload)
+			return p.gaveUp(payload)
 		default:
 			err = fmt.Errorf("sent a frame of kind %d in the middle of computing", kind)
 		}
 		if err != nil {
-			return &joconde.Fault{Party: p.name, Err: err}
+			return p.garbled(err)
 		}
 	}
-}
-
-// failure is what a party says went wrong.
-func (p *party) failure(payload []byte) error {
-	var f dplane.Failure
-	if err := record.Strict(payload, &f); err != nil {
-		return &joconde.Fault{Party: p.name, Err: err}
-	}
-	err := fmt.Errorf("%s: %s", p.name, f.What)
-	if f.Party != "" {
-		return &joconde.Fault{Party: f.Party, Err: err}
-	}
-	return err
-}
-
-// ended says how a party ended that should still have spoken.
-func (p *party) ended(err error) error {
-	if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return &joconde.Fault{Party: p.name, Err: err}
-	}
-	<-p.process.ended
-	how := "it stopped without a word"
-	if p.process.err != nil {
-		how = p.process.err.Error()
-	}
-	if said := p.stderr.text(); said != "" {
-		how += "; it said: " + said
-	}
-	return &joconde.Fault{Party: p.name, Err: errors.New(how)}
 }
 
 // opening keeps the beginning of what a process prints on standard error: the
