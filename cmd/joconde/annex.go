@@ -1,11 +1,13 @@
 package main
 
 import (
+	"encoding/base64"
 	"fmt"
 	"slices"
 	"strings"
 
 	"joconde"
+	"joconde/audit"
 	"joconde/lang/statement"
 	"joconde/record"
 )
@@ -334,4 +336,36 @@ func (a *annexed) stopped() string {
 	}
 	refusal, _ := a.ledger.Records()[i].Body.(*joconde.Refusal)
 	return fmt.Sprintf("**Refused** by %s: %s.", a.name(refusal.Party), joconde.Reasons[refusal.Reason])
+}
+
+// ledgerOf opens a bundle file as far as an annex needs it.
+func ledgerOf(bundle []byte) (*record.Ledger, error) {
+	b, err := audit.OpenBundle(bundle)
+	if err != nil {
+		return nil, err
+	}
+	unpack := func(text string) []byte {
+		raw, _ := base64.StdEncoding.DecodeString(text) // OpenBundle has looked
+		return raw
+	}
+	var organisations, records [][]byte
+	for _, text := range b.Organisations {
+		organisations = append(organisations, unpack(text))
+	}
+	for i := range b.Records {
+		records = append(records, unpack(b.Records[i].Envelope))
+	}
+	if len(records) == 0 {
+		return nil, audit.ErrBundle
+	}
+	ledger, err := record.NewLedger(records[0], organisations)
+	if err != nil {
+		return nil, err
+	}
+	for _, raw := range records[1:] {
+		if _, err := ledger.Add(raw); err != nil {
+			return nil, err
+		}
+	}
+	return ledger, nil
 }

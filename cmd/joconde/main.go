@@ -37,6 +37,9 @@ type tool struct {
 	failure  error             // what the command ended with
 	texts    map[string]string // of programs, by file: errors show their line
 	printed  atomic.Bool       // the result: an interruption comes too late
+	home     string            // --home: the organisation's folder
+	quiet    int               // exit code of a command that did not fail: done, or waiting
+	patience atomic.Int64      // how many seconds an interruption leaves for a good end; 0: one
 }
 
 // prose is where the tool speaks to people.
@@ -64,7 +67,7 @@ func run(args []string) int {
 		cancel(errInterrupted)
 		select { // some steps, such as the parser's start, hear nothing for a second
 		case <-signals:
-		case <-time.After(time.Second):
+		case <-time.After(time.Duration(max(1, t.patience.Load())) * time.Second):
 		}
 		t.tidy.all()
 		os.Exit(t.complain(errInterrupted))
@@ -82,7 +85,7 @@ func run(args []string) int {
 		t.failure = errInterrupted
 	}
 	if t.failure == nil {
-		return joconde.ExitDone
+		return t.quiet
 	}
 	return t.complain(t.failure)
 }
@@ -103,7 +106,7 @@ func (t *tool) commands() *cobra.Command {
 		Short: "Compute joint statistics that nobody else sees the data of",
 		Long: `joconde computes joint statistics over tables whose owners may not show them
 to each other. What is computed, and who learns it, is an SQL program.
-Everything on this page runs on this computer.`,
+Your data and keys stay here; parties meet at a hub, which sees neither.`,
 		Example: `  joconde demo
   joconde task check program.sql
   joconde try --program program.sql \
@@ -112,12 +115,27 @@ Everything on this page runs on this computer.`,
 	flags := root.PersistentFlags()
 	flags.BoolVar(&t.json, "json", t.json, "print one JSON object, and all else to standard error")
 	flags.BoolVar(&t.plain, "plain", false, "redraw no line, and show progress in ASCII only")
+	flags.StringVar(&t.home, "home", "", "your organisation's folder (default: $JOCONDE_HOME, or ~/.joconde)")
 	flags.BoolVarP(&t.verbose, "verbose", "v", false, "with an error, print all its causes")
 	task := group(&cobra.Command{Use: "task", Short: "Work on a computation task"})
 	task.AddCommand(t.newCommand(), t.checkCommand())
+	task.AddCommand(t.taskCommands()...)
+	keys := group(&cobra.Command{Use: "keys", Short: "Make your organisation's keys"})
+	keys.AddCommand(t.keysNewCommand())
+	party := group(&cobra.Command{Use: "party", Short: "Join the directory, and look at it"})
+	party.AddCommand(t.partyJoinCommand(), t.partyListCommand())
+	data := group(&cobra.Command{Use: "data", Short: "Check and provide your tables"})
+	data.AddCommand(t.dataCommands()...)
+	result := group(&cobra.Command{Use: "result", Short: "Get what you may learn"})
+	result.AddCommand(t.resultGetCommand())
+	node := group(&cobra.Command{Use: "node", Short: "Make a computer ready to run your node"})
+	node.AddCommand(t.nodeEnrolCommand())
+	policy := group(&cobra.Command{Use: "policy", Short: "Say what your organisation takes no part in"})
+	policy.AddCommand(t.policySetCommand())
 	engines := group(&cobra.Command{Use: "engine", Short: "Look at the engines that compute"})
 	engines.AddCommand(t.engineListCommand())
-	root.AddCommand(t.demoCommand(), t.tryCommand(), task, engines, t.verifyCommand(), t.explainCommand(), t.versionCommand())
+	root.AddCommand(t.demoCommand(), t.tryCommand(), t.nextCommand(), keys, party, task, data, result, t.agentCommand(), node, policy,
+		t.verifyCommand(), engines, t.explainCommand(), t.versionCommand())
 	t.manners(root)
 	return root
 }
