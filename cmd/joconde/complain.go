@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"joconde"
@@ -107,7 +108,11 @@ func problemText(p *joconde.Problem, texts map[string]string) string {
 		state = p.LeftMachine
 	}
 	line("state", state)
-	return b.String()
+	lines := strings.Split(b.String(), "\n") // names and texts in it may be anybody's
+	for i := range lines {
+		lines[i] = printable(lines[i])
+	}
+	return strings.Join(lines, "\n")
 }
 
 // pointer shows the line of a program that where names, as file:line:column,
@@ -130,15 +135,37 @@ func pointer(where string, texts map[string]string) string {
 		if column < 1 || column > len(shown)+1 {
 			continue
 		}
-		blank := strings.Map(func(r rune) rune {
-			if r == '\t' {
-				return r
-			}
-			return ' '
-		}, string(shown[:column-1]))
-		return "         | " + printable(string(shown)) + "\n         | " + blank + "^\n"
+		before, after := excerpt(shown, column-1)
+		return "         | " + before + after + "\n         | " + strings.Repeat(" ", cells(before)) + "^\n"
 	}
 	return ""
+}
+
+// excerptWidth is how many cells of a line of a program errors show.
+const excerptWidth = 100
+
+// excerpt is what stands before and from a column of a line, in printable
+// characters; of a long line only what is around the column.
+func excerpt(line []rune, column int) (before, after string) {
+	show := func(part []rune) string { return strings.ReplaceAll(printable(string(part)), "\t", " ") }
+	before, after = show(line[:column]), show(line[column:])
+	if cells(before)+cells(after) <= excerptWidth {
+		return before, after
+	}
+	const mark = "..."
+	if room := max(excerptWidth-cells(after), 2*excerptWidth/3); cells(before) > room {
+		wide := 0
+		for i, r := range slices.Backward([]rune(before)) {
+			if wide += cellsOf(r); wide > room-len(mark) {
+				before = mark + string([]rune(before)[i+1:])
+				break
+			}
+		}
+	}
+	if room := excerptWidth - cells(before); cells(after) > room {
+		after = cut(after, room-len(mark)) + mark
+	}
+	return before, after
 }
 
 // marshal is JSON as we print it: one line, characters as they are.

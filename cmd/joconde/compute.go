@@ -91,6 +91,9 @@ func (c *computation) compile() (err error) {
 // check reads and checks all files of all owners, and sets the row bounds that
 // were not given: the number of rows rounded up to a power of two.
 func (c *computation) check(ctx context.Context) error {
+	if ctx.Err() != nil { // compiling hears nothing of it
+		return context.Cause(ctx)
+	}
 	defer since(&c.phases.Split, time.Now())
 	c.tables = map[string][][]ir.Value{}
 	var problems joconde.Problems

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -198,4 +199,33 @@ func TestANodeThatDiesIsNamed(t *testing.T) {
 func lastLine(text string) string {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
 	return lines[len(lines)-1]
+}
+
+// Ctrl-C once the result is there takes nothing back.
+func TestInterruptedAfterTheResult(t *testing.T) {
+	if _, err := beside(); err != nil {
+		t.Fatal(err)
+	}
+	const example = "../../examples/sick_days/"
+	for _, flags := range [][]string{nil, {"--json"}} {
+		r := exec.Command("joconde", append(flags, "try", "--engine", "clear", "--program", example+"program.sql",
+			"--table", "clinic.visit="+example+"clinic.visit.csv", "--table", "payroll.job="+example+"payroll.job.csv")...)
+		stdout, err := r.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := stdout.Read(make([]byte, 1)); n != 1 {
+			t.Fatalf("nothing is printed: %v", err)
+		}
+		_ = r.Process.Signal(os.Interrupt) // it may have ended
+		if _, err := io.Copy(io.Discard, stdout); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Wait(); err != nil {
+			t.Errorf("%v: %v", flags, err)
+		}
+	}
 }

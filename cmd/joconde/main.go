@@ -81,7 +81,9 @@ func run(args []string) int {
 		t.failure = misunderstood(err)
 	}
 	t.tidy.all()
-	if ctx.Err() != nil && !t.printed.Load() { // whatever failed, it failed because we were interrupted
+	// Whatever failed, it failed because we were interrupted. What did not fail
+	// was done before we heard of it.
+	if ctx.Err() != nil && t.failure != nil && !t.printed.Load() {
 		t.failure = errInterrupted
 	}
 	if t.failure == nil {
