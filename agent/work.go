@@ -23,6 +23,7 @@ type work struct {
 	journal  journal
 	me       joconde.PartyID
 	compiled *Compiled // once it was needed
+	us       bool      // the task knows this organisation by the keys of this home
 
 	group   sync.WaitGroup
 	heard   chan heard      // from the own node
@@ -35,7 +36,6 @@ type work struct {
 	unheard []heard         // what the node said and could not be kept yet
 	faulty  int             // the attempt in which the hub was caught; 0: none
 	direct  int             // the attempt in which nodes were told of our abort
-	refused int             // the attempt in which our own node refused
 }
 
 type job struct {
@@ -173,9 +173,12 @@ func (w *work) act(ctx context.Context) {
 			return
 		}
 	}
-	if err := w.Home.isUs(w.follower); err != nil {
-		w.trouble(StepHome, "the agent does nothing for this task", err)
-		return
+	if !w.us {
+		if err := w.Home.isUs(w.follower); err != nil {
+			w.trouble(StepHome, "the agent does nothing for this task", err)
+			return
+		}
+		w.us = true
 	}
 	s := w.ledger.State()
 	w.turn(s)
@@ -377,7 +380,7 @@ func (w *work) abort(ctx context.Context, s *joconde.State, reason string, blame
 	if _, err := w.journal.abort(s, w.me, reason, blames, w.now()); err != nil {
 		return err
 	}
-	w.say(StepAbort, "this organisation stops the attempt: "+joconde.Reasons[reason], nil)
+	w.sayOnce(StepAbort, "this organisation stops the attempt: "+joconde.Reasons[reason])
 	_, err := w.stop(ctx, s)
 	return err
 }
