@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,16 +24,16 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"joconde": main})
 }
 
-// beside builds node beside the joconde of the scripts, once.
+// beside builds node and hub beside the joconde of the scripts, once.
 var beside = sync.OnceValues(func() (dir string, err error) {
 	self, err := exec.LookPath("joconde")
 	if err != nil {
 		return "", err
 	}
 	dir = filepath.Dir(self)
-	output, err := exec.Command("go", "build", "-o", filepath.Join(dir, "node"), "joconde/cmd/node").CombinedOutput()
+	output, err := exec.Command("go", "build", "-o", dir+string(filepath.Separator), "joconde/cmd/node", "joconde/cmd/hub").CombinedOutput()
 	if err != nil {
-		return "", fmt.Errorf("build node: %w\n%s", err, output)
+		return "", fmt.Errorf("build node and hub: %w\n%s", err, output)
 	}
 	return dir, nil
 })
@@ -47,7 +48,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		UpdateScripts:       *update,
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"steady": steady, "exitcode": exitcode, "narrow": narrow},
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"steady": steady, "exitcode": exitcode, "narrow": narrow, "serve": serve, "field": field, "expand": expand},
 		Setup: func(env *testscript.Env) error {
 			programs, err := filepath.Abs("../../testdata/programs")
 			if err != nil {
@@ -64,7 +65,8 @@ var measured = map[string]bool{"seconds": true, "compile": true, "split": true, 
 	"rounds": true, "bytes_per_node": true, "peak_rss_per_node": true}
 
 // steady FROM TO copies a JSON object with every measured number as 0, which
-// must have been greater (or, for seconds, not less), and indents it.
+// must have been greater (or, for seconds, not less, in whole milliseconds), and
+// indents it.
 func steady(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: steady FROM TO")
@@ -89,7 +91,7 @@ func steady(ts *testscript.TestScript, neg bool, args []string) {
 			}
 		case json.Number:
 			if measured[name] {
-				if n, err := v.Float64(); err != nil || n < 0 || n == 0 && name != "open" {
+				if n, err := v.Float64(); err != nil || n < 0 || n == 0 && (name == "rounds" || strings.HasSuffix(name, "_per_node")) || math.Abs(n*1000-math.Round(n*1000)) > 1e-6 {
 					ts.Fatalf("%s is %s", name, v)
 				}
 				return 0
