@@ -70,7 +70,7 @@ func (c *Coordinator) Serve(d *door.Door) {
 			return &out[*Page]{page}, err
 		})
 	huma.Register(d.API, huma.Operation{OperationID: "put-output", Method: http.MethodPut, Path: "/c/v1/tasks/{id}/outputs/{hash}",
-		Summary: "Hand in a sealed output that a transcript names", MaxBodyBytes: int64(c.limits.Output), BodyReadTimeout: door.ReadTimeout, DefaultStatus: http.StatusNoContent,
+		Summary: "Hand in a sealed output that a transcript names", MaxBodyBytes: int64(c.limits.Output) + 1, BodyReadTimeout: door.ReadTimeout, DefaultStatus: http.StatusNoContent,
 		Middlewares: huma.Middlewares{c.beforeUpload(d.API)}},
 		func(ctx context.Context, r *struct {
 			ID      string `path:"id" doc:"id of the task: sha256: and 64 hex digits"`

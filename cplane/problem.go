@@ -59,18 +59,22 @@ func notTask(cause error) error {
 func notTaken(cause error) error {
 	p := inner(cause)
 	why := fmt.Sprintf("%s (%s)", p.What, p.Code)
+	where := p.Where
+	if where == "" {
+		where = "record"
+	}
 	switch {
 	case errors.Is(cause, joconde.ErrLate):
-		return refuse(http.StatusConflict, "JOC-H204", "the record has no place in the task now", p.Where, why,
+		return refuse(http.StatusConflict, "JOC-H204", "the record has no place in the task now", where, why,
 			"read the task's records; the task has moved on, or is not there yet", sent, joconde.ErrLate)
 	case errors.Is(cause, joconde.ErrContradicts):
-		return refuse(http.StatusConflict, "JOC-H206", "the record contradicts what is in the log", p.Where, why,
+		return refuse(http.StatusConflict, "JOC-H206", "the record contradicts what is in the log", where, why,
 			"read the task's records; if you did not sign the one that is there, somebody else has your key: abort the task", sent, joconde.ErrContradicts)
 	case errors.Is(cause, joconde.ErrUnknown):
-		return refuse(http.StatusUnprocessableEntity, "JOC-H205", "the record is not one of this task", p.Where, why,
+		return refuse(http.StatusUnprocessableEntity, "JOC-H205", "the record is not one of this task", where, why,
 			"check the task id, and who the task's parties are", sent, joconde.ErrUnknown)
 	}
-	return refuse(http.StatusUnprocessableEntity, "JOC-H207", "the record does not hold", p.Where, why,
+	return refuse(http.StatusUnprocessableEntity, "JOC-H207", "the record does not hold", where, why,
 		"send the record as it was signed by those who must sign it", sent, cause)
 }
 

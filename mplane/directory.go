@@ -26,16 +26,21 @@ import (
 // bucket holds the entries, by their place in the order of arrival.
 const bucket = "organisations"
 
+// maxVersions is how often a party may replace its entry: whoever reads a task
+// checks every version up to the newest.
+const maxVersions = 100
+
 // Directory keeps every version of every party's signed entry. The store is
 // its memory; what it holds is verified again when it is opened.
 type Directory struct {
 	store store.Store
 	limit int
 
-	mutex   sync.RWMutex
-	entries []*record.Record // in the order of arrival, which puts predecessors first
-	known   map[joconde.Digest]*record.Record
-	newest  map[joconde.PartyID]*record.Record
+	mutex    sync.RWMutex
+	entries  []*record.Record // in the order of arrival, which puts predecessors first
+	known    map[joconde.Digest]*record.Record
+	newest   map[joconde.PartyID]*record.Record
+	versions map[joconde.PartyID]int
 }
 
 // Listing is one version of a party's entry.
@@ -47,7 +52,7 @@ type Listing struct {
 
 // Open reads the directory that is in the store, for at most limit entries.
 func Open(ctx context.Context, s store.Store, limit int) (*Directory, error) {
-	d := &Directory{store: s, limit: limit, known: map[joconde.Digest]*record.Record{}, newest: map[joconde.PartyID]*record.Record{}}
+	d := &Directory{store: s, limit: limit, known: map[joconde.Digest]*record.Record{}, newest: map[joconde.PartyID]*record.Record{}, versions: map[joconde.PartyID]int{}}
 	err := s.View(ctx, func(r store.Reader) error {
 		return r.ForEach(bucket, "", func(key string, envelope []byte) error {
 			entry, err := d.judge(envelope)
@@ -83,6 +88,10 @@ func (d *Directory) Join(ctx context.Context, envelope []byte) (joconde.Digest, 
 	}
 	if len(d.entries) >= d.limit {
 		return joconde.Digest{}, full(d.limit)
+	}
+	party := entry.Body.(*joconde.Organisation).Party
+	if d.versions[party] >= maxVersions {
+		return joconde.Digest{}, tooManyVersions(party)
 	}
 	// The key is the place: if the store failed and kept it nevertheless, the
 	// next entry that is acknowledged takes that place.
@@ -127,7 +136,9 @@ func (d *Directory) judge(envelope []byte) (*record.Record, error) {
 func (d *Directory) keep(entry *record.Record) {
 	d.entries = append(d.entries, entry)
 	d.known[entry.ID] = entry
-	d.newest[entry.Body.(*joconde.Organisation).Party] = entry
+	party := entry.Body.(*joconde.Organisation).Party
+	d.newest[party] = entry
+	d.versions[party]++
 }
 
 // List gives all versions of all entries, in the order of arrival.

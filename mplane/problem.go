@@ -71,6 +71,11 @@ func notKept(cause error) error {
 		"the hub's disk is full or fails", "try again later; tell the hub's operator", cause)
 }
 
+func tooManyVersions(party joconde.PartyID) error {
+	return refuse(http.StatusConflict, "JOC-H107", "the party has replaced its entry too often", "directory, "+string(party),
+		fmt.Sprintf("whoever reads a task checks every version, and there are at most %d", maxVersions), "join under another name", nil)
+}
+
 func notTask(cause error) error {
 	return refuse(http.StatusUnprocessableEntity, "JOC-H110", "this is not a task that could be agreed on", "task",
 		inner(cause, "it is a record of another kind"), "correct the draft and propose it again: that makes another task", cause)
@@ -89,4 +94,9 @@ func outdatedMember(party joconde.PartyID) error {
 func otherLog() error {
 	return refuse(http.StatusUnprocessableEntity, "JOC-H113", "the task names another log than this hub's", "task",
 		"its records would be proven by nobody", "propose it at the hub whose log it names, or draft it with this hub's log key", nil)
+}
+
+func tooManyEntries() error {
+	return refuse(http.StatusUnprocessableEntity, "JOC-H114", "the task's parties have too many directory entries", "task",
+		fmt.Sprintf("with all that they replace they are longer than %d bytes", maxEntries), "propose it with fewer parties", nil)
 }

@@ -33,6 +33,10 @@ type Proposals struct {
 	LogKey      string // verifier key of the hub's log, which a task must name
 }
 
+// maxEntries is how many bytes of directory entries go with a task: whoever
+// reads the task gets them all at once.
+const maxEntries = 16 << 20
+
 // Propose looks at a task, and hands it over with the entries of its members.
 // A changed task has another id and is another task.
 func (p *Proposals) Propose(ctx context.Context, envelope []byte) (joconde.Digest, error) {
@@ -48,7 +52,7 @@ func (p *Proposals) Propose(ctx context.Context, envelope []byte) (joconde.Diges
 		return joconde.Digest{}, otherLog()
 	}
 	var organisations [][]byte
-	seen := map[joconde.Digest]bool{}
+	seen, size := map[joconde.Digest]bool{}, 0
 	for i := range terms.Parties {
 		m := &terms.Parties[i]
 		chain, err := p.Directory.chain(m)
@@ -60,6 +64,12 @@ func (p *Proposals) Propose(ctx context.Context, envelope []byte) (joconde.Diges
 		}
 		seen[m.Record] = true
 		organisations = append(organisations, chain...)
+		for _, e := range chain {
+			size += len(e)
+		}
+		if size > maxEntries {
+			return joconde.Digest{}, tooManyEntries()
+		}
 	}
 	if _, err := record.NewLedger(envelope, organisations); err != nil {
 		return joconde.Digest{}, notTask(err)

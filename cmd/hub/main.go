@@ -51,7 +51,7 @@ type config struct {
 	// many at once. Default 200.
 	RequestsPerSecond int `yaml:"requests_per_second"`
 	// Organisations is how many directory entries are kept, versions counted.
-	// Default 10000.
+	// Default 5000, at most 10000: the directory is read as a whole.
 	Organisations int `yaml:"organisations"`
 	// Tasks is how many tasks are taken in all. They stay in memory, some 100 kB
 	// each. Default 10000.
@@ -124,7 +124,7 @@ func parse(file string, text []byte) (*config, error) {
 		standard, most int
 	}{
 		{"requests_per_second", &c.RequestsPerSecond, 200, 1_000_000},
-		{"organisations", &c.Organisations, 10_000, 1_000_000},
+		{"organisations", &c.Organisations, 5000, 10_000},
 		{"tasks", &c.Tasks, 10_000, 1_000_000},
 		{"output_bytes", &c.OutputBytes, 16 << 20, store.MaxValue},
 		{"mailbox_bytes", &c.MailboxBytes, 1 << 30, 1 << 40},

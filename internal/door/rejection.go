@@ -106,6 +106,10 @@ func translate(status int, message string, errs []error) *Rejection {
 	case http.StatusUnprocessableEntity:
 		p.Code, p.What = "JOC-H007", "the request does not have the form of this API"
 	default:
+		if message == "cannot read request body" { // the library takes the line for a fault of ours
+			p.Code, p.What, p.Do = "JOC-H011", "the request did not arrive whole", "send it again"
+			return Reject(http.StatusBadRequest, p)
+		}
 		var cause error
 		if len(errs) > 0 {
 			cause = errs[0]
