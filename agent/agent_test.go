@@ -59,6 +59,8 @@ type world struct {
 	homes map[joconde.PartyID]*Home
 	run   map[joconde.PartyID]*running
 
+	program string // of real nodes; "": they are doubles
+
 	mu     sync.Mutex
 	offset time.Duration
 	events map[joconde.PartyID][]string
@@ -83,10 +85,19 @@ func (w *world) later(d time.Duration) {
 
 func newWorld(t *testing.T, change ...func(*joconde.Task)) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), hub: newHub(), views: map[joconde.PartyID]*view{}, homes: map[joconde.PartyID]*Home{},
+	return newWorldOf(t, "", change...)
+}
+
+func newWorldOf(t *testing.T, program string, change ...func(*joconde.Task)) *world {
+	t.Helper()
+	w := &world{t: t, program: program, dir: t.TempDir(), hub: newHub(), views: map[joconde.PartyID]*view{}, homes: map[joconde.PartyID]*Home{},
 		run: map[joconde.PartyID]*running{}, events: map[joconde.PartyID][]string{}, offset: time.Minute}
 	w.fleet = newFleet(w.now, func(p joconde.PartyID) (string, string) {
-		return filepath.Join(w.dir, string(p)+".device"), filepath.Join(w.dir, "node")
+		node := program
+		if node == "" {
+			node = filepath.Join(w.dir, "node")
+		}
+		return filepath.Join(w.dir, string(p)+".device"), node
 	})
 	must(t, os.WriteFile(filepath.Join(w.dir, "node"), []byte("the node's program"), 0o700))
 	for _, p := range cast.Parties() {
@@ -162,7 +173,12 @@ func must(t testing.TB, err error) {
 func (w *world) start(parties ...joconde.PartyID) {
 	w.t.Helper()
 	for _, p := range parties {
-		a := &Agent{Home: w.homes[p], Hub: w.views[p], Workers: w.fleet, Launcher: berth{w.fleet, p}, Clock: w.now,
+		workers, launcher := Workers(w.fleet), Launcher(berth{w.fleet, p})
+		if w.program != "" {
+			device, node := w.fleet.device(p)
+			workers, launcher = Direct{}, &Processes{Home: w.homes[p], Program: node, Platform: "sim", Device: device, Listen: "127.0.0.1:0"}
+		}
+		a := &Agent{Home: w.homes[p], Hub: w.views[p], Workers: workers, Launcher: launcher, Clock: w.now,
 			Wait: 50 * time.Millisecond, Pause: 5 * time.Millisecond, Patience: 2 * time.Second,
 			Notify: func(e Event) {
 				line := fmt.Sprintf("%s %s: %s", e.Phase, e.Step, e.What)
