@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"os"
 	"slices"
 	"strings"
@@ -56,6 +57,13 @@ type phases struct {
 }
 
 func (p phases) sum() float64 { return p.Compile + p.Split + p.Run + p.Open }
+
+// rounded are the phases to the millisecond: more says nothing.
+func (p phases) rounded() phases {
+	return phases{Compile: milli(p.Compile), Split: milli(p.Split), Run: milli(p.Run), Open: milli(p.Open)}
+}
+
+func milli(seconds float64) float64 { return math.Round(seconds*1000) / 1000 }
 
 // since adds the time from start to a phase: defer since(&phase, time.Now()).
 func since(phase *float64, start time.Time) { *phase += time.Since(start).Seconds() }
@@ -176,14 +184,9 @@ func (c *computation) split() error {
 	return nil
 }
 
-// start starts the computing parties: separate processes that listen on
-// loopback, each with a TLS key of its own.
-func (c *computation) start(ctx context.Context, t *tool, say func(string)) error {
-	node, remove, err := t.nodeProgram(ctx, say)
-	if err != nil {
-		return err
-	}
-	defer remove() // running processes do not need the file any more
+// start starts the computing parties, which run the program node: separate
+// processes that listen on loopback, each with a TLS key of its own.
+func (c *computation) start(ctx context.Context, t *tool, node string, say func(string)) (err error) {
 	defer since(&c.phases.Run, time.Now())
 	c.parties, err = t.startParties(ctx, node, len(c.parts), say)
 	return err

@@ -124,15 +124,21 @@ that see nothing but shares. Stop with Ctrl-C; nothing stays behind.
 	}
 	s.tell("%s", wrap("(TEE: trusted execution environment, a part of a processor that is built to keep even its operator out.)", 70))
 
+	node, remove, err := t.nodeProgram(ctx, s.step)
+	if err != nil {
+		return err
+	}
+	defer remove()
 	s.step("Splitting tables into shares")
 	if err := c.split(); err != nil {
 		return err
 	}
 	s.tell("%s", c.oneNumber("tax", "earnings"))
 
-	if err := c.start(ctx, t, s.step); err != nil {
+	if err := c.start(ctx, t, node, s.step); err != nil {
 		return err
 	}
+	remove() // running processes do not need the file any more
 	s.step(fmt.Sprintf("%d computing parties are ready, each a process of its own", len(c.parties)))
 	for _, p := range c.parties {
 		s.tell("%s   process %d   %s   TLS key %s...", p.name, p.process.pid, p.hello.Address, strings.TrimPrefix(p.hello.Pin.String(), "sha256:")[:12])

@@ -16,10 +16,10 @@ CREATE TABLE tax.earner (
 
 CREATE VIEW linked AS
   SELECT t.region,
-         CASE WHEN p.education < 12 THEN 'below 12'
+         CASE WHEN p.education < 12 THEN '00-11'
               WHEN p.education = 12 THEN '12'
               WHEN p.education < 16 THEN '13-15'
-              ELSE '16 and over' END AS years_of_school,
+              ELSE '16+' END AS years_of_school,
          CASE WHEN p.gender = 'female' THEN t.earnings END AS women,
          CASE WHEN p.gender = 'male'   THEN t.earnings END AS men
   FROM tax.earner AS t INNER JOIN register.person AS p ON t.person_id = p.person_id;

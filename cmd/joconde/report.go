@@ -26,7 +26,7 @@ type report struct {
 
 // report writes down a computation that has come to its end.
 func (c *computation) report() report {
-	r := report{Format: 1, Program: c.digest, Engine: c.name, Results: c.results, Seconds: c.phases.sum(), Phases: c.phases}
+	r := report{Format: 1, Program: c.digest, Engine: c.name, Results: c.results, Seconds: milli(c.phases.sum()), Phases: c.phases.rounded()}
 	if c.engine == nil {
 		r.Results, r.Development = c.reference, true
 		return r

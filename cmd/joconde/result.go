@@ -98,7 +98,7 @@ func (r result) table(limit int) string {
 		for i, v := range row {
 			line[i] = printable(ir.Format(r.columns[i].Type, v))
 			if v.Null {
-				line[i] = "-"
+				line[i] = "NULL"
 			}
 		}
 		lines = append(lines, line)
@@ -129,7 +129,7 @@ func (r result) table(limit int) string {
 		}
 	}
 	if more := len(r.values) - limit; more > 0 {
-		fmt.Fprintf(&b, "  and %s more rows\n", grouped(int64(more)))
+		fmt.Fprintf(&b, "  and %s more\n", count(more, "row"))
 	}
 	return b.String()
 }

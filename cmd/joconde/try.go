@@ -104,14 +104,20 @@ func (t *tool) onShares(ctx context.Context, c *computation) error {
 	if err := c.enoughMemory(); err != nil {
 		return err
 	}
+	node, remove, err := t.nodeProgram(ctx, say)
+	if err != nil {
+		return err
+	}
+	defer remove()
 	if err := c.split(); err != nil {
 		return err
 	}
-	if err := c.start(ctx, t, say); err != nil {
+	if err := c.start(ctx, t, node, say); err != nil {
 		return err
 	}
+	remove() // running processes do not need the file any more
 	progress := t.newProgress("")
-	err := c.run(ctx, progress.show)
+	err = c.run(ctx, progress.show)
 	progress.clear()
 	if err != nil {
 		return err

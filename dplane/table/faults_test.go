@@ -131,7 +131,7 @@ func TestFiftyFaultsInOneRun(t *testing.T) {
 				in = "rows"
 			}
 		}
-		where := strings.NewReplacer("t.csv (fr.t)", "", ",", " ", "rows", "", "row", "", "and", "").Replace(p.Where)
+		where := strings.NewReplacer(headerIsRow1, "", "t.csv (fr.t)", "", ",", " ", "rows", "", "row", "", "and", "").Replace(p.Where)
 		named := strings.Fields(where)
 		if len(named) == 0 {
 			named = []string{"0"}

@@ -233,10 +233,13 @@ func (fs *findings) failed(err error) {
 	fs.ofFile = append(fs.ofFile, p)
 }
 
+// headerIsRow1 says how rows are counted, wherever rows are named.
+const headerIsRow1 = "; row 1 is the header"
+
 func (fs *findings) problem(r rule, rows, what, why, do string) *joconde.Problem {
 	where := fmt.Sprintf("%s (%s)", fs.file, fs.t.QName())
 	if rows != "" {
-		where += ", " + rows
+		where += ", " + rows + headerIsRow1 // as a spreadsheet counts
 	}
 	return &joconde.Problem{Code: r.code(), What: what, Where: where, Why: why, Do: do,
 		LeftMachine: joconde.NothingLeft, Exit: joconde.ExitInvalid}

@@ -218,9 +218,10 @@ func summary(t *testing.T, err error) []string {
 			t.Errorf("incomplete problem %+v", *p)
 		}
 		where, found := strings.CutPrefix(p.Where, "t.csv (fr.t)")
-		if !found {
+		if !found || strings.Contains(where, "row") != strings.HasSuffix(where, headerIsRow1) {
 			t.Errorf("where is %q", p.Where)
 		}
+		where = strings.TrimSuffix(where, headerIsRow1)
 		lines = append(lines, p.Code+strings.TrimPrefix(where, ",")+": "+p.What)
 	}
 	return lines

@@ -49,7 +49,11 @@ type Note struct {
 // worth knowing.
 func (n Note) Sentences() []string {
 	names := map[byte]string{';': `separator ";"`, ',': `separator ","`, '\t': "separator tab"}
-	read := fmt.Sprintf("%s rows, %s", grouped(n.Rows), names[n.Delimiter])
+	rows := grouped(n.Rows) + " rows"
+	if n.Rows == 1 {
+		rows = "1 row"
+	}
+	read := rows + ", " + names[n.Delimiter]
 	switch n.Decimal {
 	case ',':
 		read += ", decimal comma"
