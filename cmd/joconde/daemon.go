@@ -149,7 +149,7 @@ func (t *tool) nodeEnrolCommand() *cobra.Command {
 	var o nodeOptions
 	c := &cobra.Command{
 		Use:   "enrol",
-		Short: "Make this computer's evidence device ready, and say its chip and measurement",
+		Short: "Make this computer's evidence device ready, and say what it is",
 		Long: `enrol prints what a task must name for your node: the chip on which it runs and
 the measurement of the program. Give both to whoever drafts the task.`,
 		Example: "  joconde node enrol --platform sim",
@@ -207,7 +207,7 @@ func (t *tool) policySetCommand() *cobra.Command {
 	var r dplane.Refusals
 	c := &cobra.Command{
 		Use:   "set",
-		Short: "Say which tasks your organisation takes no part in, whatever is signed",
+		Short: "Say in which tasks your organisation takes no part",
 		Long: `set writes your organisation's policy. Your approvals and your node refuse what
 it does not admit. Without one, every engine is refused that a single cheating
 node defeats: --allow-passive admits those.`,
