@@ -17,21 +17,26 @@ import (
 	"joconde"
 )
 
-// nodeProgram finds the program that computing parties run: node beside our
-// own executable, else built from the module with the go tool into a private
-// directory. remove, safe to call twice, removes what was built.
+// nodeProgram finds the program that computing parties run.
 func (t *tool) nodeProgram(ctx context.Context, say func(string)) (path string, remove func(), err error) {
+	return t.program(ctx, "node", say)
+}
+
+// program finds another program of ours, node or hub: beside our own
+// executable, else built from the module with the go tool into a private
+// directory. remove, safe to call twice, removes what was built.
+func (t *tool) program(ctx context.Context, name string, say func(string)) (path string, remove func(), err error) {
 	if self, err := os.Executable(); err == nil {
-		beside := filepath.Join(filepath.Dir(self), "node")
+		beside := filepath.Join(filepath.Dir(self), name)
 		if info, err := os.Stat(beside); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
 			return beside, func() {}, nil
 		}
 	}
 	module, found := moduleDirectory()
 	if !found {
-		return "", nil, &joconde.Problem{Code: "JOC-R010", What: "the program node is not there, and neither is its source", Where: "joconde",
-			Why: "computing parties are separate processes; their program was looked for beside joconde and as Go source in this folder and above",
-			Do:  "put node beside joconde, or run joconde in the folder of its source", Exit: joconde.ExitInternal}
+		return "", nil, &joconde.Problem{Code: "JOC-R010", What: "the program " + name + " is not there, and neither is its source", Where: "joconde",
+			Why: "it is a process of its own; its program was looked for beside joconde and as Go source in this folder and above",
+			Do:  "put " + name + " beside joconde, or run joconde in the folder of its source", Exit: joconde.ExitInternal}
 	}
 	var dir string
 	err = t.tidy.make(func() (func(), error) {
@@ -40,11 +45,11 @@ func (t *tool) nodeProgram(ctx context.Context, say func(string)) (path string, 
 		return remove, err
 	})
 	if err != nil {
-		return "", nil, fmt.Errorf("make a private folder for node: %w", err)
+		return "", nil, fmt.Errorf("make a private folder for %s: %w", name, err)
 	}
-	say("building the program of the computing parties")
-	path = filepath.Join(dir, "node")
-	build := exec.Command("go", "build", "-buildvcs=false", "-o", path, "joconde/cmd/node")
+	say("building the program " + name)
+	path = filepath.Join(dir, name)
+	build := exec.Command("go", "build", "-buildvcs=false", "-o", path, "joconde/cmd/"+name)
 	build.Dir = module
 	build.Env = append(os.Environ(), "GOTMPDIR="+dir, "GOWORK=off", "PWD="+module)
 	if output, err := t.finish(ctx, build); err != nil {
@@ -52,11 +57,11 @@ func (t *tool) nodeProgram(ctx context.Context, say func(string)) (path string, 
 		if ctx.Err() != nil {
 			return "", nil, context.Cause(ctx)
 		}
-		do := "run: go build ./cmd/node"
+		do := "run: go build ./cmd/" + name
 		if errors.Is(err, exec.ErrNotFound) {
-			do = "install Go, or put node beside joconde"
+			do = "install Go, or put " + name + " beside joconde"
 		}
-		return "", nil, &joconde.Problem{Code: "JOC-R011", What: "the program node could not be built", Where: "go build joconde/cmd/node",
+		return "", nil, &joconde.Problem{Code: "JOC-R011", What: "the program " + name + " could not be built", Where: "go build joconde/cmd/" + name,
 			Why: strings.TrimSpace(err.Error() + "\n" + firstLines(output, 12)), Do: do, Exit: joconde.ExitInternal, Err: err}
 	}
 	return path, remove, nil
