@@ -118,7 +118,10 @@ func FuzzReadFrame(f *testing.F) {
 		if err := WriteFrame(&again, kind, payload); err != nil || !bytes.Equal(again.Bytes(), data[:again.Len()]) {
 			t.Fatalf("read %q of kind %d, wrote %q, %v", payload, kind, again.Bytes(), err)
 		}
-		messages := map[FrameKind]any{FrameHello: &Hello{}, FrameJob: &Job{}, FrameProgress: &Progress{}, FrameFigures: &Figures{}, FrameFailure: &Failure{}}
+		messages := map[FrameKind]any{FrameHello: &Hello{}, FrameJob: &Job{}, FrameProgress: &Progress{}, FrameFigures: &Figures{}, FrameFailure: &Failure{},
+			FrameTask: &TaskName{}, FrameAssignment: &Assignment{}, FrameAssigned: &Assigned{}, FrameReceipts: &Receipts{}, FrameGood: &Good{}, FrameStart: &Start{},
+			FrameSealed: &SealedOutput{}, FrameLaunch: &Launch{}, FrameRecords: &Records{}, FrameRefused: &Refused{}, FrameStatus: &Status{},
+			FrameUpload: &UploadHeader{}, FrameOffset: &Offset{}, FrameTaken: &Taken{}, FrameNotTaken: &NotTaken{}}
 		if v := messages[kind]; v != nil && record.Strict(payload, v) == nil {
 			var twice bytes.Buffer
 			if err := WriteMessage(&twice, kind, v); err != nil || !bytes.Equal(twice.Bytes(), again.Bytes()) {

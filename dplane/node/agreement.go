@@ -30,8 +30,9 @@ type agreement struct {
 	party    joconde.PartyID
 	me       int // index into task.Computing
 	attempt  int
-	last     uint64 // index in the log of the last record taken in
-	size     uint64 // of the log, by the newest checkpoint seen
+	known    map[joconde.Digest]bool // SHA-256 of the envelopes that were taken in
+	last     uint64                  // index in the log of the last record taken in
+	size     uint64                  // of the log, by the newest checkpoint seen
 	now      time.Time
 	engine   engine.Engine
 	plan     engine.Plan
@@ -44,7 +45,7 @@ type agreement struct {
 // is still time, that this node is one that the task admits, and that its own
 // party does not refuse.
 func verify(c Config, l *dplane.Launch) (*agreement, error) {
-	a := &agreement{launch: l, party: l.Party, attempt: l.Attempt}
+	a := &agreement{launch: l, party: l.Party, attempt: l.Attempt, known: map[joconde.Digest]bool{}}
 	for _, check := range []func(Config) error{a.records, a.agreed, a.place, a.compute, a.policy, a.deadlines, a.measure} {
 		if err := check(c); err != nil {
 			return nil, err
@@ -81,6 +82,7 @@ func (a *agreement) records(Config) error {
 			}
 		}
 		a.last = r.Index
+		a.known[sha256.Sum256(r.Envelope)] = true
 	}
 	return nil
 }

@@ -72,9 +72,14 @@ func stop(reason string, blames joconde.PartyID, cause error) *ending {
 		LeftMachine: "what was sent before, sealed or as shares", Exit: exit, Err: cause}}
 }
 
-// stopped is an ending by somebody else's abort.
-func (n *node) stopped(party joconde.PartyID, reason string, envelope []byte) *ending {
-	return &ending{envelope: envelope, problem: &joconde.Problem{Code: "JOC-R171", What: "the task was stopped: " + joconde.Reasons[reason],
+// stopped is an ending by somebody else's abort. If that is not in the log,
+// our own says the same.
+func stopped(party joconde.PartyID, reason string, logged bool) *ending {
+	own := reason
+	if logged {
+		own = ""
+	}
+	return &ending{reason: own, problem: &joconde.Problem{Code: "JOC-R171", What: "the task was stopped: " + joconde.Reasons[reason],
 		Where: string(party), Why: "an abort of any one party or node ends the attempt at all nodes", Do: "ask whoever stopped it",
 		LeftMachine: "what was sent before, sealed or as shares", Exit: joconde.ExitNotAllowed}}
 }
@@ -102,6 +107,9 @@ func (n *node) fromAgent(f frame) *ending {
 func (n *node) take(r *dplane.Records) *ending {
 	for i := range r.Records {
 		logged := &r.Records[i]
+		if n.known[sha256.Sum256(logged.Envelope)] {
+			continue // agents may tell all again
+		}
 		if err := n.included(logged, r.Checkpoint); err != nil {
 			return stop("log", "", err)
 		}
@@ -117,13 +125,14 @@ func (n *node) take(r *dplane.Records) *ending {
 			return stop("log", "", errors.New("a record stands before one that was there already"))
 		}
 		n.last = logged.Index
+		n.known[sha256.Sum256(logged.Envelope)] = true
 		switch b := added.Body.(type) {
 		case *joconde.NodeBundle:
 			if b.Party == n.party && added.ID != n.bundle {
 				return stop("bundle", "", errors.New("another node stands in the log in its place"))
 			}
 		case *joconde.Abort:
-			return n.stopped(b.Party, b.Reason, nil)
+			return stopped(b.Party, b.Reason, true)
 		}
 	}
 	n.clock.hear(n.signedTimes())
@@ -141,7 +150,7 @@ func (n *node) hearAbort(envelope []byte) *ending {
 	if !ok {
 		return nil
 	}
-	return n.stopped(b.Party, b.Reason, envelope)
+	return stopped(b.Party, b.Reason, false)
 }
 
 // fromWorker takes one frame of the worker.

@@ -183,11 +183,10 @@ func (n *node) sign(kind joconde.RecordKind, body any) error {
 
 // ending is why a node ends.
 type ending struct {
-	done     bool            // its transcript is logged
-	reason   string          // of our own abort; "" where somebody else's stands
-	blames   joconde.PartyID // of our own abort
-	envelope []byte          // somebody else's abort that need not be logged yet
-	problem  *joconde.Problem
+	done    bool            // its transcript is logged
+	reason  string          // of our own abort; "" where somebody else's stands
+	blames  joconde.PartyID // of our own abort
+	problem *joconde.Problem
 }
 
 // What a receipt lists, and what it cannot prove. Nothing else is ever said in
@@ -214,9 +213,6 @@ func (n *node) finish(end ending) error {
 		exit = "killed"
 	}
 	defer n.key.Wipe()
-	if end.envelope != nil {
-		n.agent.send(dplane.FrameRecord, end.envelope)
-	}
 	if end.reason != "" {
 		abort := &joconde.Abort{Task: n.id, Attempt: n.attempt, Party: n.party, Node: true, Reason: end.reason, Blames: end.blames, At: n.clock.text()}
 		if envelope, err := record.Sign(joconde.KindAbort, abort, n.key); err == nil {

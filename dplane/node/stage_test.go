@@ -62,11 +62,11 @@ type stage struct {
 	nodes  map[joconde.PartyID]*standing
 	device string
 	exe    string // that nodes are measured by
-	binary string // of cmd/node, if workers or nodes are processes
 
 	mu      sync.Mutex
 	changed *sync.Cond
 	logged  []dplane.Logged
+	early   [][]byte                    // envelopes that have no place yet
 	held    map[joconde.RecordKind]bool // what agents do not post
 }
 
@@ -74,6 +74,7 @@ type stage struct {
 type standing struct {
 	party   joconde.PartyID
 	control *dplane.Control
+	feeds   chan func() // in order, one at a time
 	stdin   io.Closer
 	worker  int // process id, if it is one
 	refused []*joconde.Problem
@@ -152,15 +153,25 @@ func (s *stage) step(kind joconde.RecordKind) {
 
 // post adds an envelope, logs it, and tells all nodes. mu is held.
 func (s *stage) post(envelope []byte) {
-	if _, err := s.play.Add(envelope); err != nil {
+	switch _, err := s.play.Add(envelope); {
+	case errors.Is(err, joconde.ErrLate):
+		s.early = append(s.early, envelope) // a receipt, before the last transcript
+		return
+	case err != nil:
 		s.Logf("not posted: %v", err)
 		return
 	}
 	s.append(envelope)
+	records, checkpoint := s.proven(len(s.logged) - 1)
 	for _, n := range s.nodes {
-		s.feed(n)
+		n.feeds <- func() { _ = n.control.Records(records, checkpoint) } // the node may have ended
 	}
 	s.changed.Broadcast()
+	early := s.early
+	s.early = nil
+	for _, other := range early {
+		s.post(other)
+	}
 }
 
 func (s *stage) append(envelope []byte) {
@@ -171,8 +182,8 @@ func (s *stage) append(envelope []byte) {
 	s.logged = append(s.logged, dplane.Logged{Envelope: envelope, Index: index})
 }
 
-// proven gives all records with proofs under one checkpoint.
-func (s *stage) proven() ([]dplane.Logged, []byte) {
+// proven gives records from some on, with proofs under one checkpoint.
+func (s *stage) proven(from int) ([]dplane.Logged, []byte) {
 	ctx := context.Background()
 	checkpoint, err := s.log.Checkpoint(ctx)
 	if err != nil {
@@ -182,30 +193,25 @@ func (s *stage) proven() ([]dplane.Logged, []byte) {
 	if err != nil {
 		s.Fatal(err)
 	}
-	out := make([]dplane.Logged, len(s.logged))
-	for i := range s.logged {
-		path, err := s.log.Inclusion(ctx, s.logged[i].Index, c.Size)
+	logged := s.logged[from:]
+	out := make([]dplane.Logged, len(logged))
+	for i := range logged {
+		path, err := s.log.Inclusion(ctx, logged[i].Index, c.Size)
 		if err != nil {
 			s.Fatal(err)
 		}
-		out[i] = dplane.Logged{Envelope: s.logged[i].Envelope, Index: s.logged[i].Index, Path: audit.HexPath(path)}
+		out[i] = dplane.Logged{Envelope: logged[i].Envelope, Index: logged[i].Index, Path: audit.HexPath(path)}
 	}
 	return out, checkpoint
 }
 
-// feed tells a node all records again: what it knows it ignores.
-func (s *stage) feed(n *standing) {
-	records, checkpoint := s.proven()
-	go func() { _ = n.control.Records(records, checkpoint) }() // the node may have ended
-}
-
 func (s *stage) launch(party joconde.PartyID) dplane.Launch {
-	records, checkpoint := s.proven()
+	records, checkpoint := s.proven(0)
 	return dplane.Launch{Party: party, Attempt: 1, Organisations: cast.Organisations(), Records: records, Checkpoint: checkpoint,
 		Program: []byte(program), Refusals: dplane.Refusals{AllowPassive: true}, Platform: "sim", Device: s.device, Listen: "127.0.0.1:0"}
 }
 
-// config is that of a node in this process; started counts its workers.
+// config is that of a node in this process.
 func (s *stage) config(start func(string) (node.Worker, error)) node.Config {
 	return node.Config{Engine: engines.Named, Platform: attestall.Named, Appraise: attestall.Verify, Executable: s.exe, Start: start}
 }
@@ -231,30 +237,44 @@ func (s *stage) stand(how func(*standing, string) (node.Worker, error)) {
 
 // adopt is the agent of a node: it posts what the node signs.
 func (s *stage) adopt(n *standing, run func() error) {
+	ended := make(chan struct{})
+	n.feeds = make(chan func(), 1000)
 	s.mu.Lock()
+	launch := s.launch(n.party)
+	n.feeds <- func() {
+		if err := n.control.Launch(launch); err != nil {
+			s.Error(err)
+		}
+	}
 	s.nodes[n.party] = n
 	s.mu.Unlock()
-	ended := make(chan struct{})
+	go func() {
+		for {
+			select {
+			case feed := <-n.feeds:
+				feed()
+			case <-ended:
+				return
+			}
+		}
+	}()
+	ran := make(chan error, 1)
+	go func() { ran <- run() }()
 	go func() {
 		defer close(ended)
-		err := run()
+		for {
+			said, err := n.control.Next()
+			if err != nil {
+				break
+			}
+			s.hear(n, said)
+		}
+		err := <-ran
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		n.said, n.err = true, err
 		s.changed.Broadcast()
 	}()
-	go func() {
-		for {
-			said, err := n.control.Next()
-			if err != nil {
-				return
-			}
-			s.hear(n, said)
-		}
-	}()
-	if err := n.control.Launch(s.launch(n.party)); err != nil {
-		s.Fatal(err)
-	}
 	s.Cleanup(func() {
 		_ = n.stdin.Close()
 		select {
@@ -558,11 +578,14 @@ func (g *goroutine) Stdout() io.Reader { return g.out }
 func (g *goroutine) Kill()             { _, _ = g.in.Close(), g.out.Close() }
 func (g *goroutine) Wait() error       { <-g.ended; return g.err }
 
+var built string // a folder, removed after all tests
+
 var build = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "joconde-node-test-")
 	if err != nil {
 		return "", err
 	}
+	built = dir
 	binary := filepath.Join(dir, "node")
 	if output, err := exec.Command("go", "build", "-o", binary, "joconde/cmd/node").CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, output)
@@ -572,8 +595,8 @@ var build = sync.OnceValues(func() (string, error) {
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if binary, err := build(); err == nil {
-		_ = os.RemoveAll(filepath.Dir(binary))
+	if built != "" {
+		_ = os.RemoveAll(built)
 	}
 	os.Exit(code)
 }
