@@ -158,7 +158,8 @@ func TestAHubThatForksTheLog(t *testing.T) {
 		}
 	})
 	w.stoppedBy(cast.EE, "log")
-	if !w.saw(cast.EE, "JOC-G108") {
+	// Two logs of one size differ in their checkpoints, others in the record.
+	if !w.saw(cast.EE, "JOC-G105") && !w.saw(cast.EE, "JOC-G108") {
 		t.Error(w.story())
 	}
 	// A restart forgets nothing of it.

@@ -307,7 +307,7 @@ func (n *nodeDouble) compute(inputs joconde.Digest) {
 	key := fmt.Sprint(id, n.attempt)
 	n.fleet.mu.Lock()
 	if n.sessions[key] == nil {
-		n.sessions[key] = session.Pipe(3, session.WithStall(3*time.Second), session.WithOpenings(len(n.plan.Vector.Openings)))
+		n.sessions[key] = session.Pipe(3, session.WithStall(time.Minute), session.WithOpenings(len(n.plan.Vector.Openings)))
 	}
 	s := n.sessions[key][n.index]
 	n.fleet.mu.Unlock()
