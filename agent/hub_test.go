@@ -325,11 +325,6 @@ func (v *view) Output(ctx context.Context, task, hash joconde.Digest) ([]byte, e
 	return v.hubDouble.Output(ctx, task, hash)
 }
 
-func isKind(envelope []byte, kind joconde.RecordKind) bool {
-	u, err := record.Peek(envelope)
-	return err == nil && u.Kind == kind
-}
-
 func has1(list []string, part string) bool {
 	return slices.ContainsFunc(list, func(s string) bool { return strings.Contains(s, part) })
 }

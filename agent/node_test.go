@@ -130,7 +130,6 @@ type nodeDouble struct {
 	index   int
 	receipt *record.Key
 	opener  *seal.Key
-	bundled bool
 	inputs  map[int][]byte // sealed
 	parts   [][]byte
 	step    int // 1 ready, 2 computing, 3 transcript
