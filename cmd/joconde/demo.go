@@ -24,9 +24,6 @@ var demoProgram string
 type demoOptions struct {
 	engine string
 	keep   string
-	edit   bool // after approval
-	kill   int  // this node, from 1, while it computes; 0: none
-	tamper int  // with this node's program
 }
 
 // demoLater are flags of the demo that need a task with approvals, a
@@ -49,14 +46,6 @@ shares in three separate processes, and only the averages are opened.`,
 	flags.StringVar(&o.engine, "engine", defaultEngine, "the `NAME` of the engine that computes")
 	flags.StringVar(&o.keep, "keep", "", "keep program, tables and result in the folder `DIR`, for joconde task check and joconde try")
 	flags.Bool("edit-after-approval", false, "")
-	var all bool
-	flags.BoolVar(&all, "whole", false, "")
-	flags.IntVar(&o.kill, "kill-node", 0, "")
-	flags.IntVar(&o.tamper, "tamper-node", 0, "")
-	flags.BoolVar(&o.edit, "edit", false, "")
-	for _, n := range []string{"whole", "kill-node", "tamper-node", "edit"} {
-		_ = flags.MarkHidden(n)
-	}
 	for _, name := range demoLater {
 		if flags.Lookup(name) == nil {
 			flags.String(name, "", "")
@@ -72,9 +61,6 @@ shares in three separate processes, and only the averages are opened.`,
 		}
 		if flags.Changed("keep") && o.keep == "" {
 			return usage("JOC-U026", "--keep names no folder", "an empty name is none", "write, for example, --keep demo")
-		}
-		if all {
-			return t.demoWhole(ctx, o)
 		}
 		return t.demo(ctx, o)
 	})
