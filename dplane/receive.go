@@ -225,7 +225,8 @@ func (u *uploads) finish(s *slot) bool {
 	return true
 }
 
-// hearAbort takes one abort from a connection, and hands it on.
+// hearAbort takes one abort from a connection, and hands it on. The answer goes
+// first: an abort that counts ends this process at once.
 func hearAbort(raw net.Conn, config *tls.Config, tell func(envelope []byte)) {
 	defer raw.Close()
 	_ = raw.SetDeadline(time.Now().Add(knock))
@@ -234,6 +235,6 @@ func hearAbort(raw net.Conn, config *tls.Config, tell func(envelope []byte)) {
 	if err != nil {
 		return
 	}
-	tell(envelope)
 	_ = WriteMessage(conn, FrameTaken, Taken{sha256.Sum256(envelope)})
+	tell(envelope)
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"syscall"
 	"time"
 
 	"joconde"
@@ -79,15 +80,23 @@ func UploadFrom(ctx context.Context, address string, pin joconde.Digest, header 
 	})
 }
 
-// SendAbort gives an abort to a node's worker, past everybody in between.
+// SendAbort gives an abort to a node's worker, past everybody in between. It
+// tries until ctx ends. A worker that listens no more after the abort was sent
+// has ended because of it.
 func SendAbort(ctx context.Context, address string, pin joconde.Digest, envelope []byte) error {
+	sent := false
 	return untilTaken(ctx, address, func(ctx context.Context) error {
-		return call(ctx, address, pin, AbortProtocol, func(conn *tls.Conn) error {
+		err := call(ctx, address, pin, AbortProtocol, func(conn *tls.Conn) error {
 			if err := WriteFrame(conn, FrameAbort, envelope); err != nil {
 				return err
 			}
+			sent = true
 			return taken(conn, sha256.Sum256(envelope))
 		})
+		if sent && errors.Is(err, syscall.ECONNREFUSED) {
+			return nil
+		}
+		return err
 	})
 }
 

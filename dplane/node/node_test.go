@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"io"
+	"net"
 	"os/exec"
 	"slices"
 	"strings"
@@ -46,8 +47,10 @@ func TestATaskIsComputedAndWiped(t *testing.T) {
 	}
 }
 
-func TestATaskIsComputedByProcesses(t *testing.T) {
-	t.Parallel()
+// processes launches the nodes of all computing parties as processes, and gives
+// them with how they end.
+func processes(t *testing.T) (s *stage, running map[joconde.PartyID]*exec.Cmd, ends chan error) {
+	t.Helper()
 	binary, err := build()
 	if err != nil {
 		t.Fatal(err)
@@ -56,15 +59,14 @@ func TestATaskIsComputedByProcesses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newStage(t, func(task *joconde.Task) {
+	s = newStage(t, func(task *joconde.Task) {
 		for i := range task.Computing {
 			task.Computing[i].Measurements = []string{measurement}
 		}
 	}).agreed()
-	codes := make(chan error, 3)
+	running, ends = map[joconde.PartyID]*exec.Cmd{}, make(chan error, 3)
 	for _, party := range []joconde.PartyID{cast.EU, cast.Hub, cast.PT} {
 		c := exec.Command(binary)
-		c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 		var complaint bytes.Buffer
 		c.Stderr = &complaint
 		stdin, err := c.StdinPipe()
@@ -76,25 +78,64 @@ func TestATaskIsComputedByProcesses(t *testing.T) {
 		if err := c.Start(); err != nil {
 			t.Fatal(err)
 		}
+		running[party] = c
+		ended := make(chan error, 1)
+		go func() {
+			ended <- c.Wait()
+			_ = outW.Close()
+		}()
 		n := &standing{party: party, records: map[joconde.RecordKind][]any{}, control: dplane.NewControl(stdin, outR), stdin: stdin}
 		s.adopt(n, func() error {
-			err := c.Wait()
-			_ = outW.Close()
+			err := <-ended
 			if complaint.Len() > 0 {
 				t.Errorf("%s printed %s", party, &complaint)
 			}
-			codes <- err
+			ends <- err
 			return err
 		})
 	}
 	s.wait("all nodes have a bundle in the log", func() bool { _, all := s.play.State().Bundles(); return all })
+	return s, running, ends
+}
+
+func TestATaskIsComputedByProcesses(t *testing.T) {
+	t.Parallel()
+	s, _, ends := processes(t)
 	s.step(joconde.KindAcceptance)
 	s.deliver(s.share(cast.AT, nil))
 	s.deliver(s.share(cast.EE, nil))
 	s.computes()
 	for range 3 {
-		if err := <-codes; err != nil {
+		if err := <-ends; err != nil {
 			t.Errorf("a node ended with %v", err)
+		}
+	}
+}
+
+func TestAWorkerDiesWithItsNode(t *testing.T) {
+	t.Parallel()
+	s, running, _ := processes(t)
+	s.mu.Lock()
+	address, _ := s.worker(cast.Hub)
+	s.mu.Unlock()
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatalf("the worker does not listen: %v", err)
+	}
+	_ = conn.Close()
+	if err := running[cast.Hub].Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		conn, err := net.Dial("tcp", address)
+		if errors.Is(err, syscall.ECONNREFUSED) {
+			break
+		}
+		if err == nil {
+			_ = conn.Close()
+		}
+		if time.Now().After(end) {
+			t.Fatal("the worker still listens")
 		}
 	}
 }
@@ -387,9 +428,11 @@ func TestAnAbortOfAnyOnePartyEndsItAtOnce(t *testing.T) {
 				s.mu.Lock()
 				address, pin := s.worker(party)
 				s.mu.Unlock()
-				if err := dplane.SendAbort(t.Context(), address, pin, envelope); err != nil {
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+				if err := dplane.SendAbort(ctx, address, pin, envelope); err != nil {
 					t.Error(err)
 				}
+				cancel()
 			}
 			s.wait("all nodes have ended, and signed the same", func() bool {
 				for _, n := range s.nodes {
