@@ -11,12 +11,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -57,8 +55,7 @@ func run(args []string) int {
 	t := &tool{out: os.Stdout, err: os.Stderr, tidy: &tidy{}, texts: map[string]string{}, json: slices.Contains(args, "--json")}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
+	signals := interruptions()
 	go func() {
 		<-signals
 		if t.printed.Load() {
