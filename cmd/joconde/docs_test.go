@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"joconde"
+	"joconde/audit"
 	"joconde/lang"
 	"joconde/lang/ir"
 )
@@ -45,7 +46,7 @@ func TestReadme(t *testing.T) {
 	if !slices.Contains(readme["sql"], string(program)) {
 		t.Error("the program in the README is not that of examples/sick_days")
 	}
-	elsewhere := []string{"go run ./cmd/joconde demo", "go test ./...", "go build -o bin/ ./cmd/joconde ./cmd/node", "bin/joconde demo --json"} // .ci/run, and demo.txt
+	elsewhere := []string{"go run ./cmd/joconde demo", "go test ./...", "go build -o bin/ ./cmd/joconde ./cmd/hub ./cmd/node", "bin/joconde demo --json"} // .ci/run, and demo.txt
 	ran := 0
 	for line := range strings.Lines(strings.ReplaceAll(strings.Join(readme[""], ""), "\\\n", " ")) {
 		line = strings.Join(strings.Fields(line), " ")
@@ -153,7 +154,7 @@ func codesOf(problems joconde.Problems) (codes []string) {
 	return codes
 }
 
-// Every field that try, demo, engine list and errors print is on the page.
+// Every field that these commands and errors print is on the page.
 func TestJSONPage(t *testing.T) {
 	text, err := os.ReadFile("../../docs/json.md")
 	if err != nil {
@@ -181,7 +182,7 @@ func TestJSONPage(t *testing.T) {
 			visit(field.Type)
 		}
 	}
-	for _, printed := range []any{report{}, joconde.Problem{}, listedEngine{}} {
+	for _, printed := range []any{report{}, taskReport{}, audit.Report{}, page{}, state{}, step{}, checkedTable{}, joconde.Problem{}, listedEngine{}} {
 		visit(reflect.TypeOf(printed))
 	}
 	if seen < 40 {
