@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"joconde"
+	"joconde/dplane"
 )
 
 // Agent acts for one organisation.
@@ -48,6 +49,7 @@ type Event struct {
 	Step    Step
 	What    string           // one sentence
 	Problem *joconde.Problem // nil if all is well
+	Node    *dplane.Status   // how far its node is; nil in all other events
 }
 
 // Step is the part of the journey that an event belongs to.

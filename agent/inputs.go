@@ -37,12 +37,8 @@ func (w *work) sealed(attempt int) string {
 // splits again.
 func (w *work) inputs(ctx context.Context, s *joconde.State) error {
 	slot := slotOf(joconde.KindInputReceipt, s.Attempt, "")
-	envelope, err := w.journal.of(slot)
-	if err != nil {
+	if signed, err := w.sendSigned(ctx, slot); signed || err != nil {
 		return err
-	}
-	if envelope != nil {
-		return w.send(ctx, slot, envelope)
 	}
 	c, err := w.terms()
 	if err != nil {
@@ -358,12 +354,8 @@ func (w *work) uploadOne(ctx context.Context, attempt int, share *joconde.InputS
 // splitWipe wipes splits, salts and what was sealed, and signs it.
 func (w *work) splitWipe(ctx context.Context) error {
 	slot := slotOf(joconde.KindSplitWipe, 0, "")
-	envelope, err := w.journal.of(slot)
-	if err != nil {
+	if signed, err := w.sendSigned(ctx, slot); signed || err != nil {
 		return err
-	}
-	if envelope != nil {
-		return w.send(ctx, slot, envelope)
 	}
 	for name, j := range w.jobs {
 		if j.runs && (name == sealing || name == uploading) {
@@ -388,7 +380,7 @@ func (w *work) splitWipe(ctx context.Context) error {
 	if err := w.Home.disk.wipeFolder(filepath.Join(w.folder(), "sealed")); err != nil {
 		return err
 	}
-	envelope, err = w.journal.operate(slot, joconde.KindSplitWipe, func() (any, error) {
+	envelope, err := w.journal.operate(slot, joconde.KindSplitWipe, func() (any, error) {
 		return &joconde.SplitWipe{Task: w.id, Party: w.me, Files: count, At: stamp(w.now())}, nil
 	})
 	if err != nil {

@@ -58,12 +58,8 @@ func (w *work) nodeFolder(attempt int) string {
 // again, and sends the bundle that it gave.
 func (w *work) bundleOfNode(ctx context.Context, s *joconde.State) error {
 	slot := slotOf(joconde.KindNodeBundle, s.Attempt, "")
-	envelope, err := w.journal.of(slot)
-	if err != nil {
+	if signed, err := w.sendSigned(ctx, slot); signed || err != nil {
 		return err
-	}
-	if envelope != nil {
-		return w.send(ctx, slot, envelope)
 	}
 	if w.node != nil {
 		return nil // it is at work on it
@@ -275,7 +271,7 @@ func (w *work) keep(ctx context.Context, h heard) error {
 		if st.Total > 0 {
 			what += fmt.Sprintf(", %d of %d instructions, %d rounds", st.Done, st.Total, st.Rounds)
 		}
-		w.say(StepNode, what, nil)
+		w.event(Event{Step: StepNode, What: what, Node: st})
 	case h.said.Refused != nil:
 		w.say(StepNode, "the node refuses: "+h.said.Refused.What, h.said.Refused)
 		reason := "fault"
@@ -372,11 +368,8 @@ func appraise(ctx context.Context, t *joconde.Task, b *joconde.NodeBundle) (atte
 // nodeRecord sends what the node signed, if it has.
 func (w *work) nodeRecord(ctx context.Context, kind joconde.RecordKind) error {
 	slot := nodeSlot(kind, w.attempt)
-	envelope, err := w.journal.of(slot)
-	if err != nil || envelope == nil {
-		return err
-	}
-	return w.send(ctx, slot, envelope)
+	_, err := w.sendSigned(ctx, slot)
+	return err
 }
 
 // evidenceError names whose node was not believed.
@@ -392,12 +385,8 @@ func (e *evidenceError) Unwrap() error { return e.err }
 // attempt. Nobody verifies for this organisation.
 func (w *work) accept(ctx context.Context, s *joconde.State) error {
 	slot := slotOf(joconde.KindAcceptance, s.Attempt, "")
-	envelope, err := w.journal.of(slot)
-	if err != nil {
+	if signed, err := w.sendSigned(ctx, slot); signed || err != nil {
 		return err
-	}
-	if envelope != nil {
-		return w.send(ctx, slot, envelope)
 	}
 	c, err := w.terms()
 	if err != nil {
@@ -453,12 +442,8 @@ func (w *work) accept(ctx context.Context, s *joconde.State) error {
 // process has exited.
 func (w *work) wipeReceipt(ctx context.Context, s *joconde.State) error {
 	slot := slotOf(joconde.KindWipeReceipt, s.Attempt, "")
-	envelope, err := w.journal.of(slot)
-	if err != nil {
+	if signed, err := w.sendSigned(ctx, slot); signed || err != nil {
 		return err
-	}
-	if envelope != nil {
-		return w.send(ctx, slot, envelope)
 	}
 	if w.node == nil || !w.node.ended {
 		return nil
@@ -472,7 +457,8 @@ func (w *work) wipeReceipt(ctx context.Context, s *joconde.State) error {
 	if err != nil {
 		return err
 	}
-	if envelope, err = w.journal.countersign(slot, said); err != nil {
+	envelope, err := w.journal.countersign(slot, said)
+	if err != nil {
 		return err
 	}
 	return w.send(ctx, slot, envelope)

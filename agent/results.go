@@ -32,12 +32,8 @@ type opened struct {
 // result came is all that it signs.
 func (w *work) result(ctx context.Context, s *joconde.State) error {
 	slot := slotOf(joconde.KindResultReceipt, s.Attempt, "")
-	envelope, err := w.journal.of(slot)
-	if err != nil {
+	if signed, err := w.sendSigned(ctx, slot); signed || err != nil {
 		return err
-	}
-	if envelope != nil {
-		return w.send(ctx, slot, envelope)
 	}
 	c, err := w.terms()
 	if err != nil {

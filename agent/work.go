@@ -298,6 +298,16 @@ func (w *work) nonce(ctx context.Context, s *joconde.State) error {
 	return w.send(ctx, slot, envelope)
 }
 
+// sendSigned sends what stands signed for a slot already, and says whether
+// anything does: a slot is signed once, whatever happens after.
+func (w *work) sendSigned(ctx context.Context, slot string) (signed bool, err error) {
+	envelope, err := w.journal.of(slot)
+	if err != nil || envelope == nil {
+		return false, err
+	}
+	return true, w.send(ctx, slot, envelope)
+}
+
 // send submits a record that is not in the log yet: again and again, but not
 // more often than makes sense.
 func (w *work) send(ctx context.Context, slot string, envelope []byte) error {
@@ -497,7 +507,12 @@ func (w *work) terms() (*Compiled, error) {
 }
 
 func (w *work) say(step Step, what string, p *joconde.Problem) {
-	e := Event{Task: w.id, Step: step, What: what, Problem: p}
+	w.event(Event{Step: step, What: what, Problem: p})
+}
+
+// event tells an event of this task as it stands.
+func (w *work) event(e Event) {
+	e.Task = w.id
 	if w.ledger != nil {
 		s := w.ledger.State()
 		e.Attempt, e.Phase = s.Attempt, s.Phase

@@ -125,7 +125,8 @@ func (t *tool) notify() func(agent.Event) {
 				Step    agent.Step       `json:"step"`
 				What    string           `json:"what"`
 				Problem *joconde.Problem `json:"problem,omitempty"`
-			}{joconde.FormatTime(e.At), e.Party, "", e.Attempt, e.Phase, e.Step, e.What, e.Problem}
+				Node    *dplane.Status   `json:"node,omitempty"`
+			}{joconde.FormatTime(e.At), e.Party, "", e.Attempt, e.Phase, e.Step, e.What, e.Problem, e.Node}
 			if e.Task != (joconde.Digest{}) {
 				line.Task = e.Task.String()
 			}

@@ -139,15 +139,12 @@ func (s *stage) hear(r io.Reader) {
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		var event struct {
-			What string `json:"what"`
+			Node *dplane.Status `json:"node"`
 		}
-		var now dplane.Progress
-		if json.Unmarshal(lines.Bytes(), &event) != nil {
+		if json.Unmarshal(lines.Bytes(), &event) != nil || event.Node == nil || event.Node.Step != dplane.StepComputing {
 			continue
 		}
-		if n, _ := fmt.Sscanf(event.What, "node: computing, %d of %d instructions, %d rounds", &now.Done, &now.Total, &now.Rounds); n != 3 {
-			continue
-		}
+		now := dplane.Progress{Done: event.Node.Done, Total: event.Node.Total, Rounds: event.Node.Rounds, Bytes: event.Node.Bytes}
 		s.mu.Lock()
 		if s.progress != nil {
 			s.progress(now)
